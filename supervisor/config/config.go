@@ -1,0 +1,69 @@
+package config
+
+import "time"
+
+// Config is everything a generation is built from. It is complete and
+// validated when Load returns it, is never changed afterwards, and survives a
+// trip through encoding/json.
+type Config struct {
+	Path string `toml:"-"` // of the file, absolute; empty for the built-in defaults
+
+	Workers         int           `toml:"workers"` // 0: one per CPU the cgroup allows
+	PidFile         string        `toml:"pidfile"`
+	User            string        `toml:"user"`
+	Group           string        `toml:"group"`
+	BootTimeout     time.Duration `toml:"boot_timeout"`
+	KeepaliveGrace  time.Duration `toml:"keepalive_grace"`
+	GracefulTimeout time.Duration `toml:"graceful_timeout"`
+	MaxDraining     int           `toml:"max_draining"`
+	HealthPath      string        `toml:"health_path"`
+
+	Listen      []Listen      `toml:"listen"`
+	Certificate []Certificate `toml:"certificate"`
+	TLS         TLS           `toml:"tls"`
+	App         App           `toml:"app"`
+	Log         Log           `toml:"log"`
+	Control     Control       `toml:"control"`
+}
+
+// Listen is one listening socket.
+type Listen struct {
+	Address string `toml:"address"` // host:port or unix:/path
+	TLS     bool   `toml:"tls"`
+	Backlog int    `toml:"backlog"` // 0: the system's
+	Mode    string `toml:"mode"`    // of a unix socket, octal
+}
+
+// Certificate says where one pair comes from: files, or made on the spot.
+type Certificate struct {
+	Name        string   `toml:"name"`
+	CertFile    string   `toml:"certfile"`
+	KeyFile     string   `toml:"keyfile"`
+	ServerNames []string `toml:"server_names"`
+	SelfSigned  []string `toml:"self_signed"` // for development only
+}
+
+// TLS holds what all listeners with tls share.
+type TLS struct {
+	MinVersion string            `toml:"min_version"` // "1.2" or "1.3"
+	Checks     map[string]string `toml:"checks"`      // check name to refuse, warn or off
+}
+
+// App says what the workers are. At most one is set; none: the welcome page.
+type App struct {
+	Command []string `toml:"command"`
+	Files   string   `toml:"files"`
+	Proxy   string   `toml:"proxy"`
+}
+
+// Log says where and how the supervisor logs.
+type Log struct {
+	File   string `toml:"file"`   // empty: standard error
+	Format string `toml:"format"` // auto, text or json
+	Level  string `toml:"level"`  // debug, info, warn or error
+}
+
+// Control names the socket that the commands use.
+type Control struct {
+	Socket string `toml:"socket"`
+}

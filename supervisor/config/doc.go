@@ -1,0 +1,2 @@
+// Package config turns a TOML file into an immutable Config.
+package config

@@ -1,0 +1,94 @@
+package wire
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxSlots is the largest number of workers in a generation.
+const MaxSlots = 1024
+
+const (
+	slotSize     = 128 // a pair of cache lines, so that workers do not slow one another
+	countersSize = (MaxSlots + 1) * slotSize
+)
+
+// Slot is what one worker counts for every process to see. All fields are
+// written by the worker alone and read by anyone at any time.
+type Slot struct {
+	Requests    atomic.Uint64 // answered since the worker started
+	Connections atomic.Int64  // of clients, open now
+	Heartbeat   atomic.Int64  // when the worker last showed life, CLOCK_MONOTONIC in nanoseconds
+	_           [slotSize - 24]byte
+}
+
+// Counters is a memfd that every worker of a generation and the masters map.
+// It never grows; a page of it costs memory only when a worker writes there.
+type Counters struct {
+	memory []byte
+}
+
+// CreateCounters makes the memory for one generation and maps it.
+func CreateCounters(generation int) (*Counters, *os.File, error) {
+	name := fmt.Sprintf("handover-counters-%d", generation)
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, nil, fmt.Errorf("create memfd %q: %v", name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if err := f.Truncate(countersSize); err != nil {
+		_ = f.Close()
+		return nil, nil, fmt.Errorf("size memfd %q: %v", name, err)
+	}
+	// A worker must not be able to shrink what the master has mapped: that
+	// would end the master with SIGBUS.
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		_ = f.Close()
+		return nil, nil, fmt.Errorf("seal memfd %q: %v", name, err)
+	}
+	c, err := MapCounters(f)
+	if err != nil {
+		_ = f.Close()
+		return nil, nil, err
+	}
+	return c, f, nil
+}
+
+// MapCounters maps what CreateCounters made; f may be closed afterwards. A
+// descriptor that is not such memory is refused.
+func MapCounters(f *os.File) (*Counters, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("map counters: %v", err)
+	}
+	if info.Size() != countersSize {
+		return nil, fmt.Errorf("map counters: %d bytes, want %d: another release", info.Size(), countersSize)
+	}
+	memory, err := unix.Mmap(Descriptor(f), 0, countersSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map counters: %v", err)
+	}
+	return &Counters{memory: memory}, nil
+}
+
+// Slot returns the counters of a slot, from 1 to MaxSlots.
+func (c *Counters) Slot(n int) *Slot {
+	if n < 1 || n > MaxSlots {
+		panic(fmt.Sprintf("BUG: slot %d of %d", n, MaxSlots))
+	}
+	return (*Slot)(unsafe.Pointer(&c.memory[n*slotSize]))
+}
+
+// Close unmaps the memory; no Slot may be used after it.
+func (c *Counters) Close() error {
+	memory := c.memory
+	c.memory = nil
+	if memory == nil {
+		return nil
+	}
+	return unix.Munmap(memory)
+}
