@@ -1,0 +1,159 @@
+package handover
+
+import "example.com/handover/supervisor/machine"
+
+// State is where a master stands between its birth and its end.
+type State string
+
+// The states, in the order of a master's life.
+const (
+	Booting   State = "booting"   // reads, checks, starts and proves its workers
+	Waiting   State = "waiting"   // has declared itself ready; the predecessor ends
+	Active    State = "active"    // its workers serve
+	Checking  State = "checking"  // judges what lies on disk for a reload
+	Upgrading State = "upgrading" // a successor boots
+	Stopping  State = "stopping"  // nothing accepts; the last requests end
+	Left      State = "left"      // over
+)
+
+// Event is something that happened.
+type Event string
+
+// The events.
+const (
+	Proved        Event = "proved"         // every worker is ready and has proved itself
+	BootFailed    Event = "boot failed"    // a check, a worker or a proof said no
+	ParentGone    Event = "parent gone"    // the predecessor has ended, or there was none
+	ReloadAsked   Event = "reload asked"   // by signal or on the control socket
+	Accepted      Event = "accepted"       // config and certificates on disk are good
+	Refused       Event = "refused"        // they are not
+	Upgraded      Event = "upgraded"       // the successor declared itself ready
+	UpgradeFailed Event = "upgrade failed" // it did not
+	StopAsked     Event = "stop asked"     // by the anchor, its death, or a signal
+	Drained       Event = "drained"        // no worker of any generation is left
+)
+
+// Action is something the master shall do.
+type Action string
+
+// The actions.
+const (
+	DeclareReady Action = "declare ready"  // tableflip's Ready, then READY=1 to the anchor
+	Release      Action = "release"        // own workers accept, all others retire
+	Abandon      Action = "abandon"        // end the own workers, report why, exit
+	Check        Action = "check"          // begin to judge what lies on disk
+	Remember     Action = "remember"       // one more reload after this one
+	Upgrade      Action = "upgrade"        // start the successor
+	Conclude     Action = "conclude"       // tell whoever asked how it ended
+	HandOn       Action = "hand on"        // leave what is pending to the successor and exit
+	Cancel       Action = "cancel upgrade" // end the successor
+	Drain        Action = "drain"          // close everything that accepts
+	Hasten       Action = "hasten"         // a stop asked for again: the quicker one counts
+	Exit         Action = "exit"
+)
+
+type cell = machine.Cell[State, Action]
+
+// stays is the cell of an event that means nothing more in its state.
+func stays(s State) cell { return cell{Next: s} }
+
+// never marks an event that cannot happen in its state.
+var never = cell{}
+
+// Table is the one declaration of the machine.
+var Table = machine.Table[State, Event, Action]{
+	States: []State{Booting, Waiting, Active, Checking, Upgrading, Stopping, Left},
+	Events: []Event{Proved, BootFailed, ParentGone, ReloadAsked, Accepted, Refused, Upgraded, UpgradeFailed, StopAsked, Drained},
+	Cells: map[State]map[Event]cell{
+		Booting: {
+			Proved:      {Next: Waiting, Do: []Action{DeclareReady}},
+			BootFailed:  {Next: Left, Do: []Action{Abandon}},
+			StopAsked:   {Next: Left, Do: []Action{Abandon}},
+			ParentGone:  stays(Booting), // killed: the boot goes on, and its workers will serve
+			ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+		},
+		Waiting: {
+			ParentGone:  {Next: Active, Do: []Action{Release}},
+			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
+			BootFailed:  stays(Waiting), // a worker lost after its proof is respawned by the pool
+			Proved:      stays(Waiting),
+			ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+		},
+		Active: {
+			ReloadAsked: {Next: Checking, Do: []Action{Check}},
+			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
+			Proved:      stays(Active),
+			BootFailed:  never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+		},
+		Checking: {
+			Accepted:    {Next: Upgrading, Do: []Action{Upgrade}},
+			Refused:     {Next: Active, Do: []Action{Conclude}},
+			ReloadAsked: {Next: Checking, Do: []Action{Remember}},
+			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
+			Proved:      stays(Checking),
+			BootFailed:  never, ParentGone: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+		},
+		Upgrading: {
+			Upgraded:      {Next: Left, Do: []Action{HandOn}},
+			UpgradeFailed: {Next: Active, Do: []Action{Conclude}},
+			ReloadAsked:   {Next: Upgrading, Do: []Action{Remember}},
+			StopAsked:     {Next: Stopping, Do: []Action{Cancel, Drain}},
+			Proved:        stays(Upgrading),
+			BootFailed:    never, ParentGone: never, Accepted: never, Refused: never, Drained: never,
+		},
+		Stopping: {
+			Drained:       {Next: Left, Do: []Action{Exit}},
+			StopAsked:     {Next: Stopping, Do: []Action{Hasten}},
+			Upgraded:      {Next: Left, Do: []Action{HandOn}}, // it won the race, and sees the same stop
+			UpgradeFailed: stays(Stopping),
+			Accepted:      stays(Stopping),
+			Refused:       stays(Stopping),
+			ReloadAsked:   stays(Stopping),
+			ParentGone:    stays(Stopping),
+			Proved:        stays(Stopping),
+			BootFailed:    stays(Stopping),
+		},
+		Left: {
+			Proved: stays(Left), BootFailed: stays(Left), ParentGone: stays(Left), ReloadAsked: stays(Left), Accepted: stays(Left),
+			Refused: stays(Left), Upgraded: stays(Left), UpgradeFailed: stays(Left), StopAsked: stays(Left), Drained: stays(Left),
+		},
+	},
+}
+
+// Machine is one master's way through the table. It has no clock and no side
+// effects; the loop that owns it carries out the actions.
+type Machine struct {
+	state   State
+	pending bool // one more reload was asked for while one ran
+}
+
+// New returns a machine that boots.
+func New() *Machine { return &Machine{state: Booting} }
+
+// State returns where the master stands.
+func (m *Machine) State() State { return m.state }
+
+// Pending says whether another reload follows the running one.
+func (m *Machine) Pending() bool { return m.pending }
+
+// Step takes an event and returns what to do, in order. It returns false for an
+// event that cannot happen in the present state; the state is kept then, and
+// the caller says so loudly.
+func (m *Machine) Step(e Event) ([]Action, bool) {
+	next, actions, ok := Table.Step(m.state, e)
+	if !ok {
+		return nil, false
+	}
+	m.state = next
+	for _, a := range actions {
+		if a == Remember {
+			m.pending = true
+		}
+	}
+	if next == Active && m.pending {
+		m.pending = false
+		m.state = Checking
+		actions = append(append([]Action{}, actions...), Check)
+	}
+	return actions, true
+}

@@ -1,0 +1,130 @@
+package handover_test
+
+import (
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.com/handover/supervisor/handover"
+)
+
+var update = flag.Bool("update", false, "rewrite the diagram in doc.go; commit only what you can explain")
+
+func TestEveryStateAnswersEveryEvent(t *testing.T) {
+	t.Parallel()
+	if missing := handover.Table.Missing(); len(missing) > 0 {
+		t.Errorf("cells nobody thought of: %q", missing)
+	}
+}
+
+func TestTheDiagramInDocIsTheTable(t *testing.T) {
+	t.Parallel()
+	const mark = "declaration:\n//\n"
+	b, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatalf("read doc.go: %v", err)
+	}
+	head, _, found := strings.Cut(string(b), mark)
+	if !found {
+		t.Fatalf("doc.go has no line that ends in %q", mark)
+	}
+	want := head + mark + handover.Table.Comment() + "package handover\n"
+	if *update {
+		if err := os.WriteFile("doc.go", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(b) != want {
+		t.Errorf("doc.go differs from the table; got\n%s\nwant\n%s", b, want)
+	}
+}
+
+// walk feeds events to a new machine and returns it with all actions.
+func walk(t *testing.T, events ...handover.Event) (*handover.Machine, []handover.Action) {
+	t.Helper()
+	m := handover.New()
+	var all []handover.Action
+	for _, e := range events {
+		actions, ok := m.Step(e)
+		if !ok {
+			t.Fatalf("event %q in state %q: refused", e, m.State())
+		}
+		all = append(all, actions...)
+	}
+	return m, all
+}
+
+func TestReloadsWhileOneRunsBecomeExactlyOneMore(t *testing.T) {
+	t.Parallel()
+	m, actions := walk(t, handover.Proved, handover.ParentGone, handover.ReloadAsked,
+		handover.ReloadAsked, handover.ReloadAsked, handover.Refused)
+	want := []handover.Action{
+		handover.DeclareReady, handover.Release, handover.Check,
+		handover.Remember, handover.Remember, handover.Conclude, handover.Check,
+	}
+	if !slices.Equal(actions, want) {
+		t.Errorf("actions: got %q, want %q", actions, want)
+	}
+	if m.State() != handover.Checking || m.Pending() {
+		t.Errorf("after the first reload: got %q, pending %v; want checking, not pending", m.State(), m.Pending())
+	}
+}
+
+func TestAReloadAskedDuringAnUpgradeIsLeftToTheSuccessor(t *testing.T) {
+	t.Parallel()
+	m, actions := walk(t, handover.Proved, handover.ParentGone, handover.ReloadAsked, handover.Accepted,
+		handover.ReloadAsked, handover.Upgraded)
+	if !m.Pending() || m.State() != handover.Left || actions[len(actions)-1] != handover.HandOn {
+		t.Errorf("got pending %v, %q, %q; want pending, left, hand on last", m.Pending(), m.State(), actions)
+	}
+}
+
+func TestNothingIsReleasedBeforeTheProof(t *testing.T) {
+	t.Parallel()
+	for _, e := range handover.Table.Events {
+		m := handover.New()
+		actions, _ := m.Step(e)
+		if slices.Contains(actions, handover.Release) || slices.Contains(actions, handover.DeclareReady) && e != handover.Proved {
+			t.Errorf("booting × %q: released with %q", e, actions)
+		}
+	}
+}
+
+func TestAStopInEveryStateEndsTheMaster(t *testing.T) {
+	t.Parallel()
+	paths := map[handover.State][]handover.Event{
+		handover.Booting:   nil,
+		handover.Waiting:   {handover.Proved},
+		handover.Active:    {handover.Proved, handover.ParentGone},
+		handover.Checking:  {handover.Proved, handover.ParentGone, handover.ReloadAsked},
+		handover.Upgrading: {handover.Proved, handover.ParentGone, handover.ReloadAsked, handover.Accepted},
+	}
+	for state, path := range paths {
+		m, _ := walk(t, path...)
+		if m.State() != state {
+			t.Fatalf("path to %q led to %q", state, m.State())
+		}
+		if _, ok := m.Step(handover.StopAsked); !ok {
+			t.Errorf("%q × stop asked: refused", state)
+		}
+		if m.State() == handover.Stopping {
+			if _, ok := m.Step(handover.Drained); !ok {
+				t.Errorf("stopping × drained after %q: refused", state)
+			}
+		}
+		if m.State() != handover.Left {
+			t.Errorf("stop in %q: ended in %q, want left", state, m.State())
+		}
+	}
+}
+
+func TestAnEventThatCannotHappenKeepsTheState(t *testing.T) {
+	t.Parallel()
+	m, _ := walk(t, handover.Proved, handover.ParentGone)
+	if _, ok := m.Step(handover.Upgraded); ok || m.State() != handover.Active {
+		t.Errorf("active × upgraded: got ok %v, state %q; want refused, active", ok, m.State())
+	}
+}

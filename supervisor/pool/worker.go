@@ -1,0 +1,106 @@
+package pool
+
+import (
+	"time"
+
+	"example.com/handover/supervisor/machine"
+)
+
+// State is where a worker stands.
+type State string
+
+// The states of a worker.
+const (
+	Starting State = "starting" // the process runs and builds its handler
+	Proving  State = "proving"  // ready; its private connection is being tried
+	Proved   State = "proved"   // passed, and waits for the generation's release
+	Serving  State = "serving"  // was told "go"
+	Draining State = "draining" // was told to stop accepting
+	Ending   State = "ending"   // failed or was cut; the process is being killed
+	Vacant   State = "vacant"   // no process
+)
+
+// Trigger is what can happen to one worker.
+type Trigger string
+
+// The triggers.
+const (
+	Ready    Trigger = "ready"
+	Passed   Trigger = "passed"
+	Failed   Trigger = "failed" // said so itself, failed its proof, or ran out of time
+	Released Trigger = "released"
+	Retired  Trigger = "retired"
+	Expired  Trigger = "expired" // its deadline has passed
+	Exited   Trigger = "exited"
+)
+
+// Order is something to do with one worker.
+type Order string
+
+// The orders.
+const (
+	Start  Order = "start"
+	Prove  Order = "prove"
+	Go     Order = "go"
+	Retire Order = "retire"
+	Kill   Order = "kill"
+	blame  Order = "count a failure"
+)
+
+type cell = machine.Cell[State, Order]
+
+func stays(s State) cell { return cell{Next: s} }
+
+var (
+	never = cell{}
+	fail  = cell{Next: Ending, Do: []Order{blame, Kill}}
+	lost  = cell{Next: Vacant, Do: []Order{blame}}
+)
+
+// Table is the one declaration of a worker's way.
+var Table = machine.Table[State, Trigger, Order]{
+	States: []State{Starting, Proving, Proved, Serving, Draining, Ending, Vacant},
+	Events: []Trigger{Ready, Passed, Failed, Released, Retired, Expired, Exited},
+	Cells: map[State]map[Trigger]cell{
+		Starting: {
+			Ready: {Next: Proving, Do: []Order{Prove}}, Passed: never, Failed: fail, Expired: fail, Exited: lost,
+			Released: stays(Starting), Retired: {Next: Ending, Do: []Order{Kill}},
+		},
+		Proving: {
+			Ready: stays(Proving), Passed: {Next: Proved}, Failed: fail, Expired: fail, Exited: lost,
+			Released: stays(Proving), Retired: {Next: Ending, Do: []Order{Kill}},
+		},
+		Proved: {
+			Ready: stays(Proved), Passed: stays(Proved), Failed: fail, Expired: stays(Proved), Exited: lost,
+			Released: {Next: Serving, Do: []Order{Go}}, Retired: {Next: Ending, Do: []Order{Kill}},
+		},
+		Serving: {
+			Ready: stays(Serving), Passed: stays(Serving), Failed: stays(Serving), Expired: stays(Serving), Exited: lost,
+			Released: stays(Serving), Retired: {Next: Draining, Do: []Order{Retire}},
+		},
+		Draining: {
+			Ready: stays(Draining), Passed: stays(Draining), Failed: stays(Draining), Exited: {Next: Vacant},
+			Released: stays(Draining), Retired: stays(Draining), Expired: {Next: Ending, Do: []Order{Kill}},
+		},
+		Ending: {
+			Ready: stays(Ending), Passed: stays(Ending), Failed: stays(Ending), Expired: {Next: Ending, Do: []Order{Kill}},
+			Released: stays(Ending), Retired: stays(Ending), Exited: {Next: Vacant},
+		},
+		Vacant: {
+			Ready: never, Passed: never, Failed: never, Expired: never, Exited: never,
+			Released: stays(Vacant), Retired: stays(Vacant),
+		},
+	},
+}
+
+// Worker is one slot as the pool sees it.
+type Worker struct {
+	Slot     int
+	State    State
+	Restarts int // how often the slot was filled again after an end that nobody asked for
+
+	failures int       // in a row
+	since    time.Time // when it began to serve
+	deadline time.Time // of the state; zero: none
+	again    time.Time // when a vacant slot may be filled; zero: at once
+}
