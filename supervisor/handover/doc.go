@@ -11,8 +11,11 @@
 //	booting    proved           → waiting    declare ready
 //	booting    boot failed      → left       abandon
 //	booting    stop asked       → left       abandon
-//	waiting    parent gone      → active     release
+//	waiting    parent gone      → cutover    release
 //	waiting    stop asked       → stopping   drain
+//	cutover    cut over         → active     conclude
+//	cutover    reload asked     → cutover    remember
+//	cutover    stop asked       → stopping   drain
 //	active     reload asked     → checking   check
 //	active     stop asked       → stopping   drain
 //	checking   reload asked     → checking   remember

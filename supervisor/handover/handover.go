@@ -1,6 +1,10 @@
 package handover
 
-import "example.com/handover/supervisor/machine"
+import (
+	"slices"
+
+	"example.com/handover/supervisor/machine"
+)
 
 // State is where a master stands between its birth and its end.
 type State string
@@ -9,7 +13,8 @@ type State string
 const (
 	Booting   State = "booting"   // reads, checks, starts and proves its workers
 	Waiting   State = "waiting"   // has declared itself ready; the predecessor ends
-	Active    State = "active"    // its workers serve
+	Cutover   State = "cutover"   // its workers accept; older ones are about to stop
+	Active    State = "active"    // its workers alone accept
 	Checking  State = "checking"  // judges what lies on disk for a reload
 	Upgrading State = "upgrading" // a successor boots
 	Stopping  State = "stopping"  // nothing accepts; the last requests end
@@ -24,6 +29,7 @@ const (
 	Proved        Event = "proved"         // every worker is ready and has proved itself
 	BootFailed    Event = "boot failed"    // a check, a worker or a proof said no
 	ParentGone    Event = "parent gone"    // the predecessor has ended, or there was none
+	CutOver       Event = "cut over"       // no other generation accepts any more
 	ReloadAsked   Event = "reload asked"   // by signal or on the control socket
 	Accepted      Event = "accepted"       // config and certificates on disk are good
 	Refused       Event = "refused"        // they are not
@@ -62,28 +68,35 @@ var never = cell{}
 
 // Table is the one declaration of the machine.
 var Table = machine.Table[State, Event, Action]{
-	States: []State{Booting, Waiting, Active, Checking, Upgrading, Stopping, Left},
-	Events: []Event{Proved, BootFailed, ParentGone, ReloadAsked, Accepted, Refused, Upgraded, UpgradeFailed, StopAsked, Drained},
+	States: []State{Booting, Waiting, Cutover, Active, Checking, Upgrading, Stopping, Left},
+	Events: []Event{Proved, BootFailed, ParentGone, CutOver, ReloadAsked, Accepted, Refused, Upgraded, UpgradeFailed, StopAsked, Drained},
 	Cells: map[State]map[Event]cell{
 		Booting: {
 			Proved:      {Next: Waiting, Do: []Action{DeclareReady}},
 			BootFailed:  {Next: Left, Do: []Action{Abandon}},
 			StopAsked:   {Next: Left, Do: []Action{Abandon}},
 			ParentGone:  stays(Booting), // killed: the boot goes on, and its workers will serve
-			ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			CutOver: never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
 		},
 		Waiting: {
-			ParentGone:  {Next: Active, Do: []Action{Release}},
+			ParentGone:  {Next: Cutover, Do: []Action{Release}},
 			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
 			BootFailed:  stays(Waiting), // a worker lost after its proof is respawned by the pool
 			Proved:      stays(Waiting),
-			ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			CutOver: never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+		},
+		Cutover: {
+			CutOver:     {Next: Active, Do: []Action{Conclude}},
+			ReloadAsked: {Next: Cutover, Do: []Action{Remember}},
+			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
+			Proved:      stays(Cutover),
+			BootFailed:  never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
 		},
 		Active: {
 			ReloadAsked: {Next: Checking, Do: []Action{Check}},
 			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
 			Proved:      stays(Active),
-			BootFailed:  never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			CutOver:     never, BootFailed: never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
 		},
 		Checking: {
 			Accepted:    {Next: Upgrading, Do: []Action{Upgrade}},
@@ -91,7 +104,7 @@ var Table = machine.Table[State, Event, Action]{
 			ReloadAsked: {Next: Checking, Do: []Action{Remember}},
 			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
 			Proved:      stays(Checking),
-			BootFailed:  never, ParentGone: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			CutOver:     never, BootFailed: never, ParentGone: never, Upgraded: never, UpgradeFailed: never, Drained: never,
 		},
 		Upgrading: {
 			Upgraded:      {Next: Left, Do: []Action{HandOn}},
@@ -99,13 +112,14 @@ var Table = machine.Table[State, Event, Action]{
 			ReloadAsked:   {Next: Upgrading, Do: []Action{Remember}},
 			StopAsked:     {Next: Stopping, Do: []Action{Cancel, Drain}},
 			Proved:        stays(Upgrading),
-			BootFailed:    never, ParentGone: never, Accepted: never, Refused: never, Drained: never,
+			CutOver:       never, BootFailed: never, ParentGone: never, Accepted: never, Refused: never, Drained: never,
 		},
 		Stopping: {
 			Drained:       {Next: Left, Do: []Action{Exit}},
 			StopAsked:     {Next: Stopping, Do: []Action{Hasten}},
 			Upgraded:      {Next: Left, Do: []Action{HandOn}}, // it won the race, and sees the same stop
 			UpgradeFailed: stays(Stopping),
+			CutOver:       stays(Stopping),
 			Accepted:      stays(Stopping),
 			Refused:       stays(Stopping),
 			ReloadAsked:   stays(Stopping),
@@ -114,7 +128,7 @@ var Table = machine.Table[State, Event, Action]{
 			BootFailed:    stays(Stopping),
 		},
 		Left: {
-			Proved: stays(Left), BootFailed: stays(Left), ParentGone: stays(Left), ReloadAsked: stays(Left), Accepted: stays(Left),
+			Proved: stays(Left), BootFailed: stays(Left), ParentGone: stays(Left), CutOver: stays(Left), ReloadAsked: stays(Left), Accepted: stays(Left),
 			Refused: stays(Left), Upgraded: stays(Left), UpgradeFailed: stays(Left), StopAsked: stays(Left), Drained: stays(Left),
 		},
 	},
@@ -124,11 +138,12 @@ var Table = machine.Table[State, Event, Action]{
 // effects; the loop that owns it carries out the actions.
 type Machine struct {
 	state   State
+	orphan  bool // no predecessor is left
 	pending bool // one more reload was asked for while one ran
 }
 
-// New returns a machine that boots.
-func New() *Machine { return &Machine{state: Booting} }
+// New returns a machine that boots, under a predecessor or without one.
+func New(hasParent bool) *Machine { return &Machine{state: Booting, orphan: !hasParent} }
 
 // State returns where the master stands.
 func (m *Machine) State() State { return m.state }
@@ -145,15 +160,24 @@ func (m *Machine) Step(e Event) ([]Action, bool) {
 		return nil, false
 	}
 	m.state = next
+	m.orphan = m.orphan || e == ParentGone
 	for _, a := range actions {
 		if a == Remember {
 			m.pending = true
 		}
 	}
-	if next == Active && m.pending {
+	if m.state == Waiting && e == Proved && m.orphan {
+		return m.follow(actions, ParentGone)
+	}
+	if m.state == Active && m.pending {
 		m.pending = false
-		m.state = Checking
-		actions = append(append([]Action{}, actions...), Check)
+		return m.follow(actions, ReloadAsked)
 	}
 	return actions, true
+}
+
+// follow takes an event that happened earlier and counts only now.
+func (m *Machine) follow(actions []Action, e Event) ([]Action, bool) {
+	more, ok := m.Step(e)
+	return append(slices.Clone(actions), more...), ok
 }

@@ -45,7 +45,7 @@ func TestTheDiagramInDocIsTheTable(t *testing.T) {
 // walk feeds events to a new machine and returns it with all actions.
 func walk(t *testing.T, events ...handover.Event) (*handover.Machine, []handover.Action) {
 	t.Helper()
-	m := handover.New()
+	m := handover.New(true)
 	var all []handover.Action
 	for _, e := range events {
 		actions, ok := m.Step(e)
@@ -59,10 +59,10 @@ func walk(t *testing.T, events ...handover.Event) (*handover.Machine, []handover
 
 func TestReloadsWhileOneRunsBecomeExactlyOneMore(t *testing.T) {
 	t.Parallel()
-	m, actions := walk(t, handover.Proved, handover.ParentGone, handover.ReloadAsked,
+	m, actions := walk(t, handover.Proved, handover.ParentGone, handover.CutOver, handover.ReloadAsked,
 		handover.ReloadAsked, handover.ReloadAsked, handover.Refused)
 	want := []handover.Action{
-		handover.DeclareReady, handover.Release, handover.Check,
+		handover.DeclareReady, handover.Release, handover.Conclude, handover.Check,
 		handover.Remember, handover.Remember, handover.Conclude, handover.Check,
 	}
 	if !slices.Equal(actions, want) {
@@ -75,7 +75,7 @@ func TestReloadsWhileOneRunsBecomeExactlyOneMore(t *testing.T) {
 
 func TestAReloadAskedDuringAnUpgradeIsLeftToTheSuccessor(t *testing.T) {
 	t.Parallel()
-	m, actions := walk(t, handover.Proved, handover.ParentGone, handover.ReloadAsked, handover.Accepted,
+	m, actions := walk(t, handover.Proved, handover.ParentGone, handover.CutOver, handover.ReloadAsked, handover.Accepted,
 		handover.ReloadAsked, handover.Upgraded)
 	if !m.Pending() || m.State() != handover.Left || actions[len(actions)-1] != handover.HandOn {
 		t.Errorf("got pending %v, %q, %q; want pending, left, hand on last", m.Pending(), m.State(), actions)
@@ -85,7 +85,7 @@ func TestAReloadAskedDuringAnUpgradeIsLeftToTheSuccessor(t *testing.T) {
 func TestNothingIsReleasedBeforeTheProof(t *testing.T) {
 	t.Parallel()
 	for _, e := range handover.Table.Events {
-		m := handover.New()
+		m := handover.New(true)
 		actions, _ := m.Step(e)
 		if slices.Contains(actions, handover.Release) || slices.Contains(actions, handover.DeclareReady) && e != handover.Proved {
 			t.Errorf("booting × %q: released with %q", e, actions)
@@ -98,9 +98,10 @@ func TestAStopInEveryStateEndsTheMaster(t *testing.T) {
 	paths := map[handover.State][]handover.Event{
 		handover.Booting:   nil,
 		handover.Waiting:   {handover.Proved},
-		handover.Active:    {handover.Proved, handover.ParentGone},
-		handover.Checking:  {handover.Proved, handover.ParentGone, handover.ReloadAsked},
-		handover.Upgrading: {handover.Proved, handover.ParentGone, handover.ReloadAsked, handover.Accepted},
+		handover.Cutover:   {handover.Proved, handover.ParentGone},
+		handover.Active:    {handover.Proved, handover.ParentGone, handover.CutOver},
+		handover.Checking:  {handover.Proved, handover.ParentGone, handover.CutOver, handover.ReloadAsked},
+		handover.Upgrading: {handover.Proved, handover.ParentGone, handover.CutOver, handover.ReloadAsked, handover.Accepted},
 	}
 	for state, path := range paths {
 		m, _ := walk(t, path...)
@@ -121,9 +122,21 @@ func TestAStopInEveryStateEndsTheMaster(t *testing.T) {
 	}
 }
 
+func TestABootThatLostItsPredecessorReleasesAsSoonAsItIsProved(t *testing.T) {
+	t.Parallel()
+	want := []handover.Action{handover.DeclareReady, handover.Release}
+	if m, actions := walk(t, handover.ParentGone, handover.Proved); !slices.Equal(actions, want) || m.State() != handover.Cutover {
+		t.Errorf("predecessor killed: got %q in %q, want %q in cutover", actions, m.State(), want)
+	}
+	first := handover.New(false)
+	if actions, _ := first.Step(handover.Proved); !slices.Equal(actions, want) || first.State() != handover.Cutover {
+		t.Errorf("no predecessor: got %q in %q, want %q in cutover", actions, first.State(), want)
+	}
+}
+
 func TestAnEventThatCannotHappenKeepsTheState(t *testing.T) {
 	t.Parallel()
-	m, _ := walk(t, handover.Proved, handover.ParentGone)
+	m, _ := walk(t, handover.Proved, handover.ParentGone, handover.CutOver)
 	if _, ok := m.Step(handover.Upgraded); ok || m.State() != handover.Active {
 		t.Errorf("active × upgraded: got ok %v, state %q; want refused, active", ok, m.State())
 	}

@@ -77,6 +77,9 @@ func Decode(data []byte) (Message, error) {
 			m.Status = value
 		case "MAINPID":
 			m.MainPID, err = strconv.Atoi(value)
+			if err == nil && m.MainPID < 1 {
+				err = fmt.Errorf("no process number")
+			}
 		case "X_STOP_USEC":
 			m.StopTimeout, err = microseconds(value)
 		case "FDSTORE":

@@ -16,6 +16,10 @@ const (
 	FirstDescriptor     = 3
 )
 
+// AnchorVariable tells a master the PID of its anchor: the one that the pidfile
+// and the status name.
+const AnchorVariable = "HANDOVER_ANCHOR"
+
 // The roles. A process without the variable is the anchor, or a command.
 const (
 	RoleMaster = "master"
@@ -32,6 +36,14 @@ const (
 	DescriptorCounters  = "counters"  // memfd, shared by the workers of a generation
 	DescriptorBundle    = "bundle"    // memfd, sealed: certificates and keys
 	DescriptorStderr    = "stderr"    // takes the place of descriptor 2 at "go"
+)
+
+// The descriptors of a master, besides what its anchor stores for it.
+const (
+	DescriptorStop         = "stop"          // read end; its end means a graceful stop, a byte lying in it a quick one
+	DescriptorMailboxRead  = "mailbox.read"  // intents, a byte each; read by the current master alone
+	DescriptorMailboxWrite = "mailbox.write" // the other end, for what must outlive a master
+	DescriptorNotify       = "notify"        // sd_notify messages to the anchor, SOCK_SEQPACKET
 )
 
 // The role and descriptors that this process was given. They are taken from
@@ -70,6 +82,20 @@ func Take(name string) *os.File {
 	}
 	delete(inherited, name)
 	return NewFile(fd, name)
+}
+
+// Peek returns a duplicate of an inherited descriptor that was not taken yet, or
+// nil if there is none; it can still be taken.
+func Peek(name string) *os.File {
+	fd, ok := inherited[name]
+	if !ok {
+		return nil
+	}
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, FirstDescriptor)
+	if err != nil {
+		return nil
+	}
+	return os.NewFile(uintptr(dup), name)
 }
 
 // Inherited returns the names of the descriptors not taken yet.

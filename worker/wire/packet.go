@@ -122,6 +122,10 @@ func (p *Packets) Receive() (Packet, error) {
 	}
 }
 
+// CloseRead lets Receive return what has arrived and then io.EOF, whoever else
+// still holds the other end.
+func (p *Packets) CloseRead() error { return p.conn.CloseRead() }
+
 // Close ends this side.
 func (p *Packets) Close() error { return p.conn.Close() }
 

@@ -1,0 +1,157 @@
+package integration
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/handover/integration/harness"
+)
+
+// The benchmarks print ratios and sizes; nothing asserts them, since a figure
+// of a busy machine is no fact about the program. Run them without -race.
+
+// BenchmarkHUPToFirstNewCertificate sets the time from a HUP to the first
+// handshake with the new certificate, two workers, against the fork and exec
+// of a minimal TLS server to its first handshake, measured in turn. Wanted: a
+// ratio of 6 or less.
+func BenchmarkHUPToFirstNewCertificate(b *testing.B) {
+	quiet(b)
+	i := harness.Start(b, harness.Config{})
+	certs := harness.NewCerts(b, filepath.Join(harness.Folder(b), "certs"))
+	certs.Renew()
+	var handover, bare []time.Duration
+	for b.Loop() {
+		bare = append(bare, minimal(b, certs))
+		pair := i.Certs.Renew()
+		begun := time.Now()
+		i.Signal(syscall.SIGHUP)
+		for {
+			got, err := i.Served()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if got == pair.Fingerprint {
+				break
+			}
+		}
+		handover = append(handover, time.Since(begun))
+		i.Until(b, "settled", within, harness.Settled)
+	}
+	b.ReportMetric(milliseconds(median(handover)), "hup-ms")
+	b.ReportMetric(milliseconds(median(bare)), "forkexec-ms")
+	b.ReportMetric(float64(median(handover))/float64(median(bare)), "ratio")
+}
+
+// minimal starts the yardstick and returns how long its first handshake took.
+func minimal(b *testing.B, certs *harness.Certs) time.Duration {
+	b.Helper()
+	address := harness.FreeAddress(b)
+	cmd := exec.Command(harness.Program(b, "minimal"), address, certs.CertFile(), certs.KeyFile())
+	begun := time.Now()
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	trust := certs.Trust("http/1.1")
+	for {
+		c, err := harness.Dial("tcp", address, trust)
+		if err == nil {
+			c.Close()
+			return time.Since(begun)
+		}
+		if time.Since(begun) > within {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkMixedWindow reports how long old and new certificates are both met
+// at a handover under load: the last dial that met the old one minus the first
+// that met the new one. Wanted: 2 ms or less.
+func BenchmarkMixedWindow(b *testing.B) {
+	quiet(b)
+	i := harness.Start(b, harness.Config{})
+	var windows []time.Duration
+	for b.Loop() {
+		load := i.Load(b, harness.Load{New: 2})
+		pair := i.Certs.Renew()
+		asked := time.Now()
+		i.Signal(syscall.SIGHUP)
+		i.Until(b, "handover", within, harness.Ended("done", asked))
+		var lastOld, firstNew time.Time
+		for _, s := range load.Stop().Sightings {
+			switch fresh := s.Fingerprint == pair.Fingerprint; {
+			case fresh && (firstNew.IsZero() || s.Dialled.Before(firstNew)):
+				firstNew = s.Dialled
+			case !fresh && s.Dialled.After(lastOld):
+				lastOld = s.Dialled
+			}
+		}
+		if !firstNew.IsZero() {
+			windows = append(windows, max(0, lastOld.Sub(firstNew)))
+		}
+		i.Until(b, "settled", within, harness.Settled)
+	}
+	b.ReportMetric(milliseconds(median(windows)), "median-ms")
+	b.ReportMetric(milliseconds(slowest(windows)), "max-ms")
+}
+
+// BenchmarkIdleMemory reports what an instance with two workers costs when it
+// has nothing to do. Wanted: 14 MB altogether, 3 MB private to the anchor.
+func BenchmarkIdleMemory(b *testing.B) {
+	quiet(b)
+	i := harness.Start(b, harness.Config{})
+	var all, anchor int64
+	for b.Loop() {
+		if _, err := i.Get("/health"); err != nil {
+			b.Fatal(err)
+		}
+		i.Until(b, "settled", within, harness.Settled)
+		all, anchor = 0, 0
+		for _, p := range i.Processes() {
+			m, err := harness.MemoryOf(p.Pid)
+			if err != nil {
+				b.Fatal(err)
+			}
+			all += m.PSS
+			if p.Pid == i.Pid {
+				anchor = m.Private
+			}
+		}
+	}
+	b.ReportMetric(float64(all)/1e6, "pss-MB")
+	b.ReportMetric(float64(anchor)/1e6, "anchor-private-MB")
+}
+
+// quiet keeps meaningless figures from being printed.
+func quiet(b *testing.B) {
+	b.Helper()
+	if harness.Race {
+		b.Skip("figures of a race-built program mean nothing")
+	}
+}
+
+func median(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func slowest(d []time.Duration) time.Duration {
+	var most time.Duration
+	for _, one := range d {
+		most = max(most, one)
+	}
+	return most
+}

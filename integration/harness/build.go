@@ -1,0 +1,79 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// built compiles everything once per test process, on first use.
+var built = sync.OnceValues(compile)
+
+// Binary returns the path of the program under test.
+func Binary(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(bin(t), "handover")
+}
+
+// Program returns the path of a program of integration/programs.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	return filepath.Join(bin(t), name)
+}
+
+func bin(t testing.TB) string {
+	t.Helper()
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func compile() (string, error) {
+	root, err := Module()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(scratch(), "bin")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	return dir, Build(root, dir+"/", ".", "./integration/programs/...")
+}
+
+// Build compiles packages of the module in folder root into out, with the race
+// detector if this test has it.
+func Build(root, out string, packages ...string) error {
+	args := []string{"build", "-o", out}
+	if Race {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, packages...)...)
+	cmd.Dir = root
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %q: %v\n%s", packages, err, text)
+	}
+	return nil
+}
+
+// Module returns the root folder of the checkout.
+func Module() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", fmt.Errorf("find go.mod above the test's folder: none")
+		}
+		dir = up
+	}
+}

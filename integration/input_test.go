@@ -1,0 +1,149 @@
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"example.com/handover/integration/harness"
+)
+
+// mistake is a config that a user may well write, and what the answer must name.
+type mistake struct {
+	name  string
+	spoil func(text string, i *harness.Instance) string
+	says  []string
+}
+
+func edit(old, changed string) func(string, *harness.Instance) string {
+	return func(text string, _ *harness.Instance) string { return strings.Replace(text, old, changed, 1) }
+}
+
+var mistakes = []mistake{
+	{"UnknownKey", edit("workers = 1", "workerz = 1"), []string{"line 1", `"workerz"`, "workers"}},
+	{"WrongType", edit("workers = 1", `workers = "one"`), []string{"line 1", "workers"}},
+	{"NotTOML", edit("workers = 1", "workers = ["), []string{"config.toml"}},
+	{"TwoProblemsAtOnce", edit("workers = 1", "workerz = 1\nkeepalive_grase = 2"), []string{"workerz", "keepalive_grase"}},
+	{"NoDuration", edit(`boot_timeout = "20s"`, `boot_timeout = "soon"`), []string{"boot_timeout", "soon"}},
+	{"SameAddressTwice", func(text string, i *harness.Instance) string {
+		return text + fmt.Sprintf("\n[[listen]]\naddress = %q\ntls = true\n", i.Addr)
+	}, []string{"address"}},
+	{"CommandNotFound", func(text string, i *harness.Instance) string {
+		return strings.Replace(text, "[app]\ncommand = [", "[app]\ncommand = [\""+i.Dir+"/nowhere\", ", 1)
+	}, []string{"nowhere"}},
+	{"CommandNotExecutable", func(text string, i *harness.Instance) string {
+		return strings.Replace(text, "[app]\ncommand = [", "[app]\ncommand = [\""+i.ConfigFile()+"\", ", 1)
+	}, []string{"config.toml"}},
+}
+
+func TestABrokenConfigEndsTheStartAndTheCheckWith78(t *testing.T) {
+	t.Parallel()
+	for _, m := range mistakes {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			i := harness.Prepare(t, harness.Config{Workers: 1})
+			i.WriteConfig(m.spoil(i.ConfigText(), i))
+			i.Launch()
+			if got := i.WaitExit(within); got != 78 {
+				t.Errorf("run: exit %d, want 78", got)
+			}
+			said(t, "run", i.Output(), m.says)
+			got := i.Do("check")
+			if got.Exit != 78 {
+				t.Errorf("check: %v, want exit 78", got)
+			}
+			said(t, "check", got.Stdout+got.Stderr, m.says)
+		})
+	}
+}
+
+func said(t *testing.T, command, output string, words []string) {
+	t.Helper()
+	for _, w := range words {
+		if !strings.Contains(output, w) {
+			t.Errorf("%s says %q, want %q in it", command, output, w)
+		}
+	}
+	if strings.Contains(output, "goroutine ") || strings.Contains(output, "panic:") {
+		t.Errorf("%s says %q, want no stack", command, output)
+	}
+}
+
+func TestABrokenConfigLeavesTheServingGenerationUntouched(t *testing.T) {
+	t.Parallel()
+	i := harness.Start(t, harness.Config{Workers: 1})
+	before := i.Until(t, "settled", within, harness.Settled)
+	for _, m := range mistakes {
+		t.Run(m.name, func(t *testing.T) {
+			i.WriteConfig(m.spoil(i.ConfigText(), i))
+			got := i.Do("reload")
+			if got.Exit != 78 {
+				t.Errorf("reload: %v, want exit 78", got)
+			}
+			said(t, "reload", got.Stderr, m.says)
+			served(t, i, i.First)
+		})
+	}
+	after := i.Until(t, "settled", within, harness.Settled)
+	if after.Generation != before.Generation || after.Workers[0].Pid != before.Workers[0].Pid {
+		t.Errorf("generation %d, worker %d; want %d, %d untouched", after.Generation, after.Workers[0].Pid, before.Generation, before.Workers[0].Pid)
+	}
+	exactly(t, i)
+	i.Configure(i.Config)
+	reloadWorks(t, i)
+}
+
+func TestAnAddressInUseIsAConfigurationErrorAtStartAndOnReload(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", harness.FreeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	tables := fmt.Sprintf("[[listen]]\naddress = %q\ntls = true", taken.Addr())
+	first := harness.Prepare(t, harness.Config{Workers: 1, Tables: tables})
+	first.Launch()
+	if got := first.WaitExit(within); got != 78 || !strings.Contains(first.Output(), taken.Addr().String()) {
+		t.Errorf("run: exit %d, want 78 and the address\n%s", got, first.Output())
+	}
+	i := harness.Start(t, harness.Config{Workers: 1})
+	config := i.Config
+	config.Tables = tables
+	i.Configure(config)
+	if got := i.Do("reload"); got.Exit != 78 || !strings.Contains(got.Stderr, taken.Addr().String()) {
+		t.Errorf("reload: %v, want exit 78 and the address", got)
+	}
+	served(t, i, i.First)
+	config.Tables = ""
+	i.Configure(config)
+	reloadWorks(t, i)
+}
+
+func TestASecondInstanceOnTheSameConfigIsRefused(t *testing.T) {
+	t.Parallel()
+	i := harness.Start(t, harness.Config{Workers: 1})
+	got := i.Do("run")
+	if got.Exit == 0 || got.Exit == -1 {
+		t.Errorf("second run: %v, want it refused", got)
+	}
+	reloadWorks(t, i)
+	if b, err := os.ReadFile(i.PidFile()); err != nil || strings.TrimSpace(string(b)) != fmt.Sprint(i.Pid) {
+		t.Errorf("pidfile %q, %v; want %d", b, err, i.Pid)
+	}
+}
+
+func TestUsageErrorsExit64(t *testing.T) {
+	t.Parallel()
+	for _, words := range [][]string{{"nonsense"}, {"run", "--nonsense"}, {"scale", "many"}} {
+		if got := harness.Do(t, harness.Binary(t), words...); got.Exit != 64 {
+			t.Errorf("%q: %v, want exit 64", words, got)
+		}
+	}
+	missing := filepath.Join(harness.Folder(t), "none.toml")
+	if got := harness.Do(t, harness.Binary(t), "check", "-c", missing); got.Exit != 78 || !strings.Contains(got.Stderr, missing) {
+		t.Errorf("check of a missing file: %v, want exit 78 and its path", got)
+	}
+}

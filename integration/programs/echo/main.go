@@ -1,0 +1,137 @@
+// Echo is the worker program of the integration tests. It answers a POST with
+// its body, and behaves as the files of a folder say:
+//
+//	boot    exit N, panic, hang, or sleep DURATION before it calls Serve
+//	health  the status of /health, or "block"
+//	marker  read at boot, answered to GET /: it tells generations apart
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/handover/worker"
+)
+
+func main() {
+	folder := flag.String("behaviour", ".", "folder of the files that say how to behave")
+	flag.Parse()
+	boot(read(*folder, "boot"))
+	log.Fatal(worker.Serve(handler(*folder, read(*folder, "marker"))))
+}
+
+func read(folder, name string) string {
+	b, _ := os.ReadFile(filepath.Join(folder, name))
+	return strings.TrimSpace(string(b))
+}
+
+func boot(order string) {
+	word, argument, _ := strings.Cut(order, " ")
+	switch word {
+	case "exit":
+		code, _ := strconv.Atoi(argument)
+		fmt.Fprintln(os.Stderr, "echo: told to exit")
+		os.Exit(code)
+	case "panic":
+		panic("echo: told to panic")
+	case "hang":
+		select {}
+	case "sleep":
+		d, _ := time.ParseDuration(argument)
+		time.Sleep(d)
+	}
+}
+
+func handler(folder, marker string) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+		// Read to the end first: an HTTP/1.1 client here writes its whole body
+		// before it reads.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		_, _ = w.Write(body)
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, marker) })
+	mux.HandleFunc("GET /pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
+	mux.HandleFunc("GET /collect", func(http.ResponseWriter, *http.Request) { runtime.GC() })
+	mux.HandleFunc("GET /slow", slow)
+	mux.HandleFunc("GET /orphan", orphan)
+	mux.HandleFunc("GET /inherited", inherited)
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
+		order := held(r, folder)
+		if code, err := strconv.Atoi(order); err == nil {
+			w.WriteHeader(code)
+		}
+	})
+	return mux
+}
+
+// held reads the order for /health, and waits as long as it is "block".
+func held(r *http.Request, folder string) string {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		order := read(folder, "health")
+		if order != "block" {
+			return order
+		}
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return ""
+		}
+	}
+}
+
+// orphan leaves a process behind whose parent ends before it does.
+func orphan(w http.ResponseWriter, _ *http.Request) {
+	if err := exec.Command("/bin/sh", "-c", "sleep 0.2 >/dev/null 2>&1 &").Run(); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
+}
+
+// slow answers its first byte at once and the last after d.
+func slow(w http.ResponseWriter, r *http.Request) {
+	d, err := time.ParseDuration(r.URL.Query().Get("d"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	fmt.Fprintln(w, "begun")
+	_ = http.NewResponseController(w).Flush()
+	select {
+	case <-time.After(d):
+		fmt.Fprintln(w, "ended")
+	case <-r.Context().Done():
+	}
+}
+
+// inherited says what a process that a handler starts finds: its environment
+// and the descriptors it was given.
+func inherited(w http.ResponseWriter, _ *http.Request) {
+	list, err := exec.Command("/bin/sh", "-c", "ls /proc/$$/fd").Output()
+	environment, envErr := exec.Command("/usr/bin/env").Output()
+	if err := errors.Join(err, envErr); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string][]string{
+		"descriptors": strings.Fields(string(list)),
+		"environment": strings.Split(strings.TrimSpace(string(environment)), "\n"),
+	})
+}

@@ -1,0 +1,4 @@
+// Silent is a worker program that never calls worker.Serve.
+package main
+
+func main() { select {} }

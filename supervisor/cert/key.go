@@ -1,0 +1,98 @@
+package cert
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// encrypted says whether a passphrase protects the key, in the modern form or
+// in the one that has its parameters in the block's headers (RFC 1421).
+func encrypted(block *pem.Block) bool {
+	return block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" ||
+		strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED")
+}
+
+// parseKey reads a key in any form that it is usually kept in.
+func parseKey(block *pem.Block) (crypto.Signer, error) {
+	var key any
+	var err error
+	switch block.Type {
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("unsupported form %q", block.Type)
+	}
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("a key for key agreement cannot sign")
+	}
+	return signer, nil
+}
+
+// describe names the kind of a public key.
+func describe(public crypto.PublicKey) string {
+	switch k := public.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA of %d bits", k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA " + k.Curve.Params().Name
+	case ed25519.PublicKey:
+		return "Ed25519"
+	default:
+		return fmt.Sprintf("%T", public)
+	}
+}
+
+func keyNotPrivate(c *candidate) []problem {
+	if c.swapped() || c.keyBlocks.privateKey() != nil || c.keyBlocks.find("PUBLIC KEY") == nil {
+		return nil
+	}
+	return []problem{{
+		file:    c.key.path,
+		message: fmt.Sprintf("%q holds a public key", c.key.path),
+		hint:    "keyfile must hold the private key, of which this is the public half",
+	}}
+}
+
+func keyEncrypted(c *candidate) []problem {
+	block := c.keyBlocks.privateKey()
+	if c.swapped() || block == nil || !encrypted(block) {
+		return nil
+	}
+	path := c.key.path
+	return []problem{{
+		file:    path,
+		message: fmt.Sprintf("the key in %q is encrypted", path),
+		hint:    fmt.Sprintf("decrypt it: openssl pkey -in %q -out decrypted.pem, with mode 0600, and name that file", path),
+	}}
+}
+
+func keyParse(c *candidate) []problem {
+	if c.keyErr == nil {
+		return nil
+	}
+	hint := "write the file again from its source, as PKCS #8, PKCS #1 or SEC 1"
+	if block := c.keyBlocks.privateKey(); block != nil && block.Type == "OPENSSH PRIVATE KEY" {
+		hint = "convert a copy: ssh-keygen -p -m PKCS8 -f COPY"
+	}
+	p := problem{message: fmt.Sprintf("the key cannot be parsed: %q", c.keyErr.Error()), hint: hint}
+	if c.key != nil {
+		p.file = c.key.path
+		p.message = fmt.Sprintf("the key in %q cannot be parsed: %q", p.file, c.keyErr.Error())
+	}
+	return []problem{p}
+}

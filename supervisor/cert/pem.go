@@ -1,0 +1,168 @@
+package cert
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"strings"
+)
+
+const (
+	pemMarker        = "-----BEGIN "
+	labelCertificate = "CERTIFICATE"
+)
+
+// blocks is the content of a file in PEM.
+type blocks struct {
+	all     []*pem.Block
+	markers int    // how many blocks begin
+	rest    []byte // what follows the last block that could be decoded
+}
+
+// walk decodes every block of data. pem.Decode steps over a block that is cut
+// or damaged without a word, so the marks of a beginning are counted as well:
+// both numbers agree in a file that is whole.
+func walk(data []byte) blocks {
+	b := blocks{markers: bytes.Count(data, []byte(pemMarker)), rest: data}
+	for {
+		block, rest := pem.Decode(b.rest)
+		if block == nil {
+			return b
+		}
+		b.all = append(b.all, block)
+		b.rest = rest
+	}
+}
+
+// whole says whether every block could be decoded.
+func (b blocks) whole() bool { return len(b.all) == b.markers }
+
+// find returns the first block whose label ends in suffix.
+func (b blocks) find(suffix string) *pem.Block {
+	for _, block := range b.all {
+		if strings.HasSuffix(block.Type, suffix) {
+			return block
+		}
+	}
+	return nil
+}
+
+// certificates returns the content of the blocks that hold certificates.
+func (b blocks) certificates() [][]byte {
+	var found [][]byte
+	for _, block := range b.all {
+		if block.Type == labelCertificate {
+			found = append(found, block.Bytes)
+		}
+	}
+	return found
+}
+
+// privateKey returns the first block that holds a private key of any form.
+func (b blocks) privateKey() *pem.Block { return b.find("PRIVATE KEY") }
+
+// partial says whether the file reads like the beginning of a longer one: whole
+// blocks, and after them nothing or the beginning of another.
+func (b blocks) partial() bool {
+	return strings.HasPrefix(pemMarker, string(bytes.TrimSpace(b.rest)))
+}
+
+// empty says whether f was read and holds nothing.
+func (f *file) empty() bool { return f.err == nil && len(bytes.TrimSpace(f.data)) == 0 }
+
+func pemEmpty(c *candidate) []problem {
+	return eachFile(c, func(f *file) *problem {
+		if !f.empty() {
+			return nil
+		}
+		return &problem{
+			message: fmt.Sprintf("%q is empty", f.path),
+			hint:    "the tool that writes it did not finish: run it again",
+			torn:    true,
+		}
+	})
+}
+
+// swapped says whether each file holds what the other should.
+func (c *candidate) swapped() bool {
+	return !c.combined() && c.certBlocks.privateKey() != nil && len(c.certBlocks.certificates()) == 0 &&
+		c.keyBlocks.privateKey() == nil && len(c.keyBlocks.certificates()) > 0
+}
+
+func pemSwapped(c *candidate) []problem {
+	if !c.swapped() {
+		return nil
+	}
+	return []problem{{
+		file:    c.cert.path,
+		message: "certfile holds the key, keyfile the certificate",
+		hint:    fmt.Sprintf("swap the two paths: certfile = %q, keyfile = %q", c.key.path, c.cert.path),
+	}}
+}
+
+func pemNoCertificate(c *candidate) []problem {
+	if !readable(c.cert) || c.swapped() || !c.certBlocks.whole() || len(c.certBlocks.certificates()) > 0 {
+		return nil
+	}
+	form := recognise(c.cert.data, c.certBlocks)
+	p := problem{
+		file:    c.cert.path,
+		message: fmt.Sprintf("%q holds no certificate in PEM", c.cert.path),
+		hint:    "certfile must hold the certificate and its intermediates, leaf first",
+		torn:    form == nil && c.certBlocks.partial(),
+	}
+	if form != nil {
+		p.message += " but " + form.what
+		p.hint = form.certificate(c.cert.path)
+	}
+	return []problem{p}
+}
+
+func pemNoKey(c *candidate) []problem {
+	if !readable(c.key) || c.swapped() || !c.keyBlocks.whole() ||
+		c.keyBlocks.privateKey() != nil || c.keyBlocks.find("PUBLIC KEY") != nil {
+		return nil
+	}
+	form := recognise(c.key.data, c.keyBlocks)
+	p := problem{
+		file:    c.key.path,
+		message: fmt.Sprintf("%q holds no private key in PEM", c.key.path),
+		hint:    "keyfile must hold the key that the certificate was issued for",
+		torn:    form == nil && c.keyBlocks.partial(),
+	}
+	if form == nil && len(c.keyBlocks.certificates()) > 0 {
+		p.message += " but a certificate"
+	}
+	if form != nil {
+		p.message += " but " + form.what
+		p.hint = form.key(c.key.path)
+	}
+	return []problem{p}
+}
+
+// readable says whether f was read and holds something.
+func readable(f *file) bool { return f != nil && f.err == nil && !f.empty() }
+
+func pemUndecodedBlock(c *candidate) []problem {
+	return eachFile(c, func(f *file) *problem {
+		b := c.certBlocks
+		if f != c.cert {
+			b = c.keyBlocks
+		}
+		if b.whole() {
+			return nil
+		}
+		hint := "a block is cut or damaged: write the file again from its source"
+		switch {
+		case bytes.HasPrefix(f.data, []byte("\xef\xbb\xbf")):
+			hint = "the file begins with a byte order mark: save it as plain text without one"
+		case bytes.Count(f.data, []byte("-----END ")) == b.markers:
+			hint = "every line that begins a block must stand alone and at the left edge, and what it encloses must be base64"
+		}
+		return &problem{
+			message: fmt.Sprintf("only %d of %d blocks in %q can be decoded", len(b.all), b.markers, f.path),
+			hint:    hint,
+			torn:    true,
+		}
+	})
+}

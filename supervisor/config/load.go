@@ -1,0 +1,119 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// FileVariable names the config file in the environment.
+const FileVariable = "HANDOVER_CONFIG"
+
+// maxSize keeps a device or a log given by mistake out of memory.
+const maxSize = 1 << 20
+
+// Find returns which file to load: the one of the flag, else the one that
+// $HANDOVER_CONFIG names, else ./config.toml if there is one, else "", which
+// stands for the built-in defaults.
+func Find(flag string) string {
+	const here = "config.toml"
+	if flag != "" {
+		return flag
+	}
+	if path := os.Getenv(FileVariable); path != "" {
+		return path
+	}
+	// Lstat: a link that leads nowhere is a mistake to hear of, not a reason to
+	// serve the defaults.
+	if _, err := os.Lstat(here); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return here
+}
+
+// Load reads and validates a file; "" returns Default. Every error is an
+// *Error and holds all problems there are. In a master that was started in place
+// of a killed one it returns what that one had accepted, until the next reload.
+func Load(path string) (*Config, error) {
+	if path == "" {
+		return Default(), nil
+	}
+	file, err := filepath.Abs(path)
+	if err != nil {
+		return nil, failure([]Problem{{File: path, Message: "find the working directory: " + err.Error()}})
+	}
+	if c := accepted(file); c != nil {
+		return c, nil
+	}
+	text, err := read(file)
+	if err != nil {
+		p := Problem{File: file, Message: "read config: " + err.Error()}
+		if errors.Is(err, fs.ErrNotExist) {
+			p.Hint = "without -c and $" + FileVariable + " the built-in defaults serve"
+		}
+		return nil, failure([]Problem{p})
+	}
+	return parse(file, text)
+}
+
+func read(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", bareError(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return "", bareError(err)
+	}
+	if len(b) > maxSize {
+		return "", fmt.Errorf("longer than %d bytes", maxSize)
+	}
+	return string(b), nil
+}
+
+// bareError takes call and path off an error that is told with the path.
+func bareError(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// parse turns the text of a file into a Config.
+func parse(file, text string) (*Config, error) {
+	r := &reader{file: file, dir: filepath.Dir(file)}
+	c := base()
+	c.Path = file
+	if r.decode(text, c) {
+		c.complete()
+		r.check(c)
+	}
+	if err := failure(r.problems); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// path makes a path of the file absolute, as seen from the file.
+func (r *reader) path(key string, path *string) {
+	if strings.ContainsRune(*path, 0) {
+		r.report(key, "", "key %q: found %q, expected a path: it holds a zero byte", key, *path)
+		return
+	}
+	*path = absolute(r.dir, *path)
+}
+
+// absolute does not clean the path: what .. means after a symbolic link is the
+// kernel's to say. An empty path stays one.
+func absolute(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return strings.TrimSuffix(dir, "/") + "/" + strings.TrimPrefix(path, "./")
+}

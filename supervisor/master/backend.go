@@ -1,0 +1,237 @@
+package master
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/handover/supervisor/cert"
+	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/handover"
+	"example.com/handover/supervisor/pool"
+	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
+)
+
+var errLeaving = errors.New("this master is leaving: ask again")
+
+// backend answers the control socket. Each call is carried out by the loop.
+type backend struct{ m *master }
+
+// call has the loop compute an answer.
+func call[T any](ctx context.Context, m *master, f func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	reply := make(chan answer, 1)
+	m.post(func() {
+		value, err := f()
+		reply <- answer{value, err}
+	})
+	select {
+	case a := <-reply:
+		return a.value, a.err
+	case <-m.over:
+		select {
+		case a := <-reply:
+			return a.value, a.err
+		default:
+		}
+		var none T
+		return none, errLeaving
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// Status returns what the service is; what lies on disk is read outside of the
+// loop, which must not wait for a slow disk.
+func (b *backend) Status(ctx context.Context) (*status.Status, error) {
+	s, err := call(ctx, b.m, func() (*status.Status, error) { return b.m.publish(), nil })
+	if err != nil {
+		return nil, err
+	}
+	drift := cert.Drift(b.m.config.Certificate, b.m.bundle)
+	for i, c := range s.Certificates {
+		if d, ok := drift[c.Name]; ok {
+			s.Certificates[i].Disk = d
+		}
+	}
+	return s, nil
+}
+
+func (b *backend) Reload(ctx context.Context, allow []string) (<-chan status.Event, error) {
+	return call(ctx, b.m, func() (<-chan status.Event, error) {
+		if !b.m.active() {
+			return nil, errLeaving
+		}
+		// The steps so far come from the record, those of a judgement from here on.
+		return b.m.reloadAsked(byControl, allow).follow(0), nil
+	})
+}
+
+func (b *backend) Follow(ctx context.Context, id string, after int) (<-chan status.Event, error) {
+	return call(ctx, b.m, func() (<-chan status.Event, error) {
+		for _, r := range []*reload{b.m.current, b.m.next, b.m.last} {
+			if r != nil && r.Record.ID == id {
+				return r.follow(after), nil
+			}
+		}
+		return nil, fmt.Errorf("no reload %q is known", id)
+	})
+}
+
+func (b *backend) Scale(ctx context.Context, workers int) (*status.Status, error) {
+	if workers < 0 || workers > wire.MaxSlots {
+		return nil, fmt.Errorf("%d workers: want 0 to %d", workers, wire.MaxSlots)
+	}
+	return call(ctx, b.m, func() (*status.Status, error) {
+		if !b.m.active() {
+			return nil, errLeaving
+		}
+		b.m.scale(workers)
+		return b.m.publish(), nil
+	})
+}
+
+func (b *backend) Reopen(ctx context.Context) error {
+	_, err := call(ctx, b.m, func() (struct{}, error) {
+		b.m.reopen()
+		return struct{}{}, nil
+	})
+	return err
+}
+
+func (b *backend) Stop(ctx context.Context, quick bool) error {
+	_, err := call(ctx, b.m, func() (struct{}, error) {
+		b.m.post1(func() { b.m.stopAsked(quick) })
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// scale changes the number of workers until the config's own number changes.
+// While a reload runs the number is only noted: whoever serves after it acts.
+func (m *master) scale(workers int) {
+	m.past.Want, m.past.WantConfig, m.past.Scaled = min(workers, wire.MaxSlots), m.config.Workers, true
+	m.log.Info("workers wanted", "workers", m.past.Want)
+	m.rescale()
+	m.keep()
+}
+
+// rescale acts on the number of workers that was noted last.
+func (m *master) rescale() {
+	if m.machine.State() == handover.Active && m.pool.Want() != m.past.Want {
+		m.obey(m.pool.Scale(time.Now(), m.past.Want))
+	}
+}
+
+// publish returns the present state as others see it.
+func (m *master) publish() *status.Status {
+	s := &status.Status{
+		Pid: anchorPid(), Generation: m.generation, State: m.stateName(), Started: m.past.Started, Config: m.config.Path,
+		Master:  status.Master{Pid: os.Getpid(), Version: m.options.Version},
+		Workers: []status.Worker{}, Draining: []status.Draining{}, Listeners: []status.Listener{},
+		Certificates: m.bundle.Published(),
+	}
+	for _, w := range m.pool.Workers() {
+		p := m.workers[w.Slot]
+		if p == nil {
+			continue
+		}
+		counters := m.counters.Slot(w.Slot)
+		s.Workers = append(s.Workers, status.Worker{
+			Slot: w.Slot, Pid: p.process.Pid, Generation: m.generation, State: workerState(w.State),
+			Requests: counters.Requests.Load(), Connections: counters.Connections.Load(), RSS: residentSize(p.process.Pid), Restarts: w.Restarts,
+		})
+	}
+	for _, g := range slices.Sorted(maps.Keys(m.draining)) {
+		s.Draining = append(s.Draining, m.draining[g].publish())
+	}
+	for _, l := range m.config.Listen {
+		s.Listeners = append(s.Listeners, status.Listener{Address: l.Address, TLS: l.TLS})
+	}
+	if m.last != nil {
+		record := m.last.Record
+		s.LastReload = &record
+	}
+	return s
+}
+
+func (d *drainRecord) publish() status.Draining {
+	out := status.Draining{Generation: d.Generation, Since: d.Since, Deadline: d.Deadline, Workers: []status.DrainingWorker{}}
+	for _, w := range d.Workers {
+		worker := status.DrainingWorker{Pid: w.Pid}
+		if d.counters != nil {
+			worker.Connections = d.counters.Slot(w.Slot).Connections.Load()
+		}
+		out.Workers = append(out.Workers, worker)
+	}
+	return out
+}
+
+func (m *master) stateName() string {
+	switch m.machine.State() {
+	case handover.Booting, handover.Waiting:
+		return "booting"
+	case handover.Checking, handover.Upgrading:
+		return "reloading"
+	case handover.Stopping, handover.Left:
+		return "stopping"
+	default:
+		return "serving"
+	}
+}
+
+func workerState(s pool.State) string {
+	switch s {
+	case pool.Starting:
+		return "starting"
+	case pool.Proving, pool.Proved:
+		return "proving"
+	case pool.Serving:
+		return "serving"
+	default:
+		return "draining"
+	}
+}
+
+// residentSize reads the second field of /proc/PID/statm, in bytes.
+func residentSize(pid int) int64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(b))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+// encodeApp says to a built-in worker what to serve.
+func encodeApp(a config.App) string {
+	app := wire.App{Kind: wire.AppWelcome}
+	switch {
+	case a.Files != "":
+		app = wire.App{Kind: wire.AppFiles, Argument: a.Files}
+	case a.Proxy != "":
+		app = wire.App{Kind: wire.AppProxy, Argument: a.Proxy}
+	}
+	text, err := wire.EncodeApp(app)
+	if err != nil {
+		b, _ := json.Marshal(app)
+		return string(b)
+	}
+	return text
+}

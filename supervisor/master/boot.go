@@ -1,0 +1,182 @@
+package master
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"example.com/handover/supervisor/cert"
+	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/handover"
+	"example.com/handover/supervisor/pool"
+	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
+)
+
+// drainMargin is how long a worker may outlive its graceful_timeout, by which
+// it ends itself, before it is killed.
+const drainMargin = 5 * time.Second
+
+// ends are the pipe ends of the own generation that its workers get.
+type ends struct {
+	serve           *os.File // read
+	accepting, gone *os.File // write
+	counters        *os.File
+}
+
+// readAccepted returns what the killed master served.
+func readAccepted(accepted, sealed *os.File) (*config.Config, *cert.Bundle, error) {
+	text, err := wire.ReadSealed(accepted)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := new(config.Config)
+	if err := json.Unmarshal(text, c); err != nil {
+		return nil, nil, fmt.Errorf("decode accepted config: %v", err)
+	}
+	data, err := wire.ReadSealed(sealed)
+	if err != nil {
+		return nil, nil, err
+	}
+	bundle, err := cert.Decode(data)
+	return c, bundle, err
+}
+
+// boot opens what the config asks for and starts the workers. An error means
+// that nothing was started.
+func (m *master) boot() error {
+	m.output.configure(m.config)
+	m.log = m.output.logger(m.config).With("generation", m.generation)
+	if m.past.Started.IsZero() {
+		m.past.Started = time.Now()
+	}
+	if err := m.openFiles(); err != nil {
+		return err
+	}
+	if err := m.seal(); err != nil {
+		return err
+	}
+	if err := m.openPipes(); err != nil {
+		return err
+	}
+	limits := pool.Limits{Boot: m.config.BootTimeout, Drain: m.config.GracefulTimeout + drainMargin}
+	m.pool = pool.New(limits, m.wanted())
+	m.progress("generation", "%d: starting %d workers", m.generation, m.pool.Want())
+	m.obey(m.pool.Fill(time.Now()))
+	return nil
+}
+
+// wanted is the config's number of workers, or the one set by hand for as long
+// as the config's own does not change.
+func (m *master) wanted() int {
+	want := m.config.Workers
+	if want == 0 {
+		want = runtime.GOMAXPROCS(0)
+	}
+	if !m.past.Scaled || m.past.WantConfig != m.config.Workers {
+		m.past.Want, m.past.WantConfig, m.past.Scaled = want, m.config.Workers, false
+	}
+	return m.past.Want
+}
+
+// seal freezes bundle and config: those bytes were checked, those are served.
+func (m *master) seal() error {
+	data, err := m.bundle.Encode()
+	if err != nil {
+		return err
+	}
+	if m.sealed, err = wire.Seal(nameBundle, data); err != nil {
+		return err
+	}
+	text, err := json.Marshal(m.config)
+	if err != nil {
+		return fmt.Errorf("encode config: %v", err)
+	}
+	m.accepted, err = wire.Seal(nameConfig, text)
+	return err
+}
+
+// openPipes makes the descriptors of the generation and has the anchor keep
+// them. The write end of "serve" lives in the anchor's store and nowhere else:
+// a killed master must not end a generation.
+func (m *master) openPipes() error {
+	g := m.generation
+	counters, file, err := wire.CreateCounters(g)
+	if err != nil {
+		return err
+	}
+	m.counters, m.ends.counters = counters, file
+	pipes := map[string]*[2]*os.File{nameServe: {}, nameAccepting: {}, nameGone: {}}
+	for name, pair := range pipes {
+		if pair[0], pair[1], err = wire.Pipe(name); err != nil {
+			return err
+		}
+	}
+	m.ends.serve = pipes[nameServe][0]
+	m.ends.accepting, m.ends.gone = pipes[nameAccepting][1], pipes[nameGone][1]
+	m.anchor.store(ofGeneration(nameServe, g), pipes[nameServe][1])
+	_ = pipes[nameServe][1].Close()
+	for name, f := range map[string]*os.File{nameAccepting: pipes[nameAccepting][0], nameGone: pipes[nameGone][0], nameCounters: file} {
+		m.hold.files[ofGeneration(name, g)] = f
+		m.anchor.store(ofGeneration(name, g), f)
+	}
+	return nil
+}
+
+// judgePool looks whether the boot has come to an end.
+func (m *master) judgePool() {
+	if m.machine.State() != handover.Booting || m.pool == nil {
+		return
+	}
+	switch o := m.pool.Outcome(); {
+	case o.Failed:
+		err := fmt.Errorf("generation %d: worker %d: %s", m.generation, o.Slot, o.Reason)
+		m.bootFailed(&refusal{code: status.ExitGeneration, err: err, hint: bootHint(m.config)}, nil)
+	case o.Proved:
+		m.progress("proofs", "%s", m.describeProofs())
+		m.step(handover.Proved)
+	}
+}
+
+func bootHint(c *config.Config) string {
+	if len(c.App.Command) > 0 {
+		return fmt.Sprintf("run %q by itself to see why; it must call worker.Serve within boot_timeout (%v)", c.App.Command[0], c.BootTimeout)
+	}
+	return "see the log above for the worker's last words"
+}
+
+// bootFailed reports why and gives up. No client has met this generation.
+func (m *master) bootFailed(err error, checks []status.Check) {
+	text, hint, code := explain(err)
+	m.stop.code = code
+	m.note(checks)
+	m.steps.fail(failure{Error: text, Hint: hint, ExitCode: code, Checks: checks})
+	if !m.hold.hasParent() {
+		m.output.complain(text, hint)
+	}
+	m.step(handover.BootFailed)
+}
+
+// abandon ends what was started. The own workers also end by themselves when
+// their ctl socketpairs do.
+func (m *master) abandon() {
+	for _, w := range m.workers {
+		w.kill()
+	}
+	if !m.hold.hasParent() && len(m.others()) == 0 {
+		m.removeCreated()
+	}
+	m.forgetNew()
+	m.leave(m.stop.code)
+}
+
+// note logs findings that did not refuse.
+func (m *master) note(checks []status.Check) {
+	for _, c := range checks {
+		if c.Severity == "warn" {
+			m.log.Warn("certificate check", "check", c.Name, "certificate", c.Certificate, "file", c.File, "message", c.Message, "hint", c.Hint)
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package master
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"example.com/handover/supervisor/handover"
+	"example.com/handover/supervisor/process"
+	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
+)
+
+// acceptLimit is how long a worker may take to close its listeners after it was
+// told to. It does nothing else first, so one that does not is stopped or hung,
+// and may not hold the reload.
+const acceptLimit = 10 * time.Second
+
+// drainRecord is a generation that was told to stop accepting.
+type drainRecord struct {
+	Generation int        `json:"generation"`
+	Since      time.Time  `json:"since"`
+	Deadline   time.Time  `json:"deadline"` // its workers end themselves by then
+	Workers    []workerID `json:"workers"`
+
+	accepting bool      // some worker of it may still accept
+	cutAccept time.Time // when a generation that still accepts counts as hung
+	cut       time.Time // when the master kills what is left; zero: done
+	counters  *wire.Counters
+}
+
+// watchDraining begins to watch the end of every other generation.
+func (m *master) watchDraining() {
+	now := time.Now()
+	for _, g := range m.others() {
+		d := &drainRecord{Generation: g, Since: now, Deadline: now.Add(m.graceful(g))}
+		for _, known := range m.past.Draining {
+			if known.Generation == g {
+				d.Since, d.Deadline, d.Workers = known.Since, known.Deadline, known.Workers
+			}
+		}
+		if g == m.past.Generation {
+			d.Workers = m.past.Workers
+		}
+		d.accepting, d.cutAccept = true, now.Add(acceptLimit)
+		d.cut = d.Deadline.Add(drainMargin)
+		if f := m.hold.files[ofGeneration(nameCounters, g)]; f != nil {
+			d.counters, _ = wire.MapCounters(f)
+		}
+		m.draining[g] = d
+		m.await(ofGeneration(nameAccepting, g), func() { m.acceptingEnded(g) })
+		m.await(ofGeneration(nameGone, g), func() { m.goneEnded(g) })
+	}
+	m.cutOldest()
+}
+
+func (m *master) graceful(generation int) time.Duration {
+	if generation == m.past.Generation && m.past.Graceful > 0 {
+		return m.past.Graceful
+	}
+	return m.config.GracefulTimeout
+}
+
+// await posts f when the last writer of a pipe has closed it.
+func (m *master) await(name string, f func()) {
+	file := m.hold.files[name]
+	if file == nil {
+		m.post1(f)
+		return
+	}
+	go func() {
+		buf := make([]byte, 1)
+		for {
+			n, err := file.Read(buf)
+			if n > 0 {
+				continue
+			}
+			if !errors.Is(err, os.ErrClosed) {
+				m.post(f)
+			}
+			return
+		}
+	}()
+}
+
+func (m *master) acceptingEnded(g int) {
+	if d := m.draining[g]; d != nil {
+		d.accepting = false
+		m.lookCutOver()
+	}
+}
+
+// lookCutOver ends the reload when no other generation accepts any more: every
+// new connection now meets this one.
+func (m *master) lookCutOver() {
+	if m.machine.State() != handover.Cutover {
+		return
+	}
+	connections := int64(0)
+	for _, d := range m.draining {
+		if d.accepting {
+			return
+		}
+		connections += d.connections()
+	}
+	if r := m.current; r != nil {
+		m.describeCutover(connections)
+		r.Record.Outcome = status.OutcomeDone
+	}
+	m.step(handover.CutOver)
+}
+
+func (m *master) describeCutover(connections int64) {
+	m.progress("cutover", "generation %d accepts every new connection, %.1f ms after it was released", m.generation, float64(time.Since(m.released).Microseconds())/1000)
+	if connections > 0 {
+		m.progress("draining", "%d connections of %d older generations, at most %v", connections, len(m.draining), m.config.GracefulTimeout)
+	} else {
+		m.progress("draining", "no connection is left on older generations")
+	}
+}
+
+func (d *drainRecord) connections() int64 {
+	if d.counters == nil {
+		return 0
+	}
+	var n int64
+	for _, w := range d.Workers {
+		n += d.counters.Slot(w.Slot).Connections.Load()
+	}
+	return n
+}
+
+// goneEnded forgets a generation of which no process is left.
+func (m *master) goneEnded(g int) {
+	d := m.draining[g]
+	if d == nil {
+		return
+	}
+	delete(m.draining, g)
+	if d.counters != nil {
+		_ = d.counters.Close()
+	}
+	m.forgetGeneration(g)
+	for _, name := range []string{nameAccepting, nameGone, nameCounters} {
+		m.hold.drop(ofGeneration(name, g))
+	}
+	m.log.Debug("generation gone", "gone", g, "after", time.Since(d.Since))
+	if m.machine.State() == handover.Stopping {
+		m.lookDrained()
+		return
+	}
+	if m.active() {
+		m.keep()
+	}
+	d.accepting = false
+	m.lookCutOver()
+}
+
+// cutDraining kills what outlived its time.
+func (m *master) cutDraining(now time.Time) {
+	for _, d := range m.draining {
+		switch {
+		case d.accepting && !now.Before(d.cutAccept):
+			d.cutAccept = now.Add(acceptLimit)
+			m.log.Warn("generation killed: a worker did not stop accepting", "killed", d.Generation, "after", now.Sub(d.Since))
+		case !d.cut.IsZero() && !now.Before(d.cut):
+			d.cut = time.Time{}
+			m.log.Warn("draining generation killed", "killed", d.Generation, "after", now.Sub(d.Since))
+		default:
+			continue
+		}
+		d.kill()
+	}
+}
+
+// cutOldest keeps the number of draining generations within max_draining.
+func (m *master) cutOldest() {
+	var list []int
+	for g := range m.draining {
+		list = append(list, g)
+	}
+	slices.Sort(list)
+	for len(list) > m.config.MaxDraining {
+		d := m.draining[list[0]]
+		m.log.Warn("oldest draining generation cut: more than max_draining", "cut", d.Generation, "max_draining", m.config.MaxDraining)
+		d.kill()
+		list = list[1:]
+	}
+}
+
+// kill ends the processes, each only if it is still the one that was started.
+func (d *drainRecord) kill() {
+	for _, w := range d.Workers {
+		p, err := process.Find(w.Pid, w.Start)
+		if err != nil {
+			continue
+		}
+		_ = p.Signal(syscall.SIGKILL)
+		_ = p.Close()
+	}
+}

@@ -1,0 +1,220 @@
+package master
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/handover/supervisor/handover"
+	"example.com/handover/worker/wire"
+	"github.com/cloudflare/tableflip"
+	"golang.org/x/sys/unix"
+)
+
+// The names under which descriptors travel, from the anchor's store as well as
+// through tableflip. Those of a generation carry its number: "gone.7".
+const (
+	nameStop      = "stop"
+	nameMailR     = "mailbox.read"
+	nameMailW     = "mailbox.write"
+	nameNotify    = "notify"
+	nameControl   = "control"
+	namePidFile   = "pidfile"
+	nameState     = "state"
+	nameConfig    = "config"
+	nameBundle    = "bundle"
+	nameReport    = "report"
+	nameHandoff   = "handoff"
+	nameServe     = "serve"
+	nameAccepting = "accepting"
+	nameGone      = "gone"
+	nameCounters  = "counters"
+	prefixListen  = "listen."
+)
+
+// beyond every boot timeout: the loop keeps the real deadline.
+const tableflipTimeout = 24 * time.Hour
+
+func ofGeneration(name string, generation int) string {
+	return name + "." + strconv.Itoa(generation)
+}
+
+// listenName is the name of a listening socket: addresses hold colons, which
+// names may not.
+func listenName(address string) string {
+	return prefixListen + hex.EncodeToString([]byte(address))
+}
+
+// holding is every descriptor that a successor or a restarted master would
+// need. The files stay reachable here: the garbage collector closes a lifeline
+// that nobody holds.
+type holding struct {
+	upgrader *tableflip.Upgrader
+	files    map[string]*os.File
+	passed   map[string]bool // known to tableflip, which never forgets
+}
+
+// inherit takes over what the predecessor or, after a crash, the anchor left.
+func (m *master) inherit() error {
+	upgrader, err := tableflip.New(tableflip.Options{UpgradeTimeout: tableflipTimeout})
+	if err != nil {
+		return fmt.Errorf("prepare handover: %v", err)
+	}
+	h := &holding{upgrader: upgrader, files: map[string]*os.File{}, passed: map[string]bool{}}
+	m.hold = h
+	// tableflip leaves the pipes to its parent open for whatever is started here.
+	if h.hasParent() {
+		for _, fd := range []int{wire.FirstDescriptor, wire.FirstDescriptor + 1} {
+			unix.CloseOnExec(fd)
+		}
+	}
+	_ = os.Unsetenv("TABLEFLIP_HAS_PARENT_7DIU3")
+	for _, name := range wire.Inherited() {
+		h.files[name] = wire.Take(name)
+	}
+	if err := h.claim(nameState); err != nil {
+		return err
+	}
+	if f := h.files[nameState]; f != nil {
+		if m.past, err = readState(f); err != nil {
+			return err
+		}
+	}
+	for _, name := range m.past.Descriptors {
+		if err := h.claim(name); err != nil {
+			return err
+		}
+	}
+	m.generation = 1
+	for name := range h.files {
+		if n := generationOf(name); n >= m.generation {
+			m.generation = n + 1
+		}
+	}
+	if m.past.Generation >= m.generation {
+		m.generation = m.past.Generation + 1
+	}
+	if m.anchor, err = newAnchorLink(h); err != nil {
+		return err
+	}
+	m.mailbox = &mailbox{read: h.files[nameMailR], write: h.files[nameMailW]}
+	if m.mailbox.read == nil || m.mailbox.write == nil || h.files[nameStop] == nil {
+		return errors.New("start master: descriptors of the anchor are missing: it is started by the anchor alone")
+	}
+	m.steps = &reporter{file: h.files[nameReport]}
+	return nil
+}
+
+func (h *holding) hasParent() bool { return h.upgrader.HasParent() }
+
+// claim takes a descriptor from tableflip, if the predecessor passed it.
+func (h *holding) claim(name string) error {
+	if !h.hasParent() {
+		return nil
+	}
+	f, err := h.upgrader.Fds.File(name)
+	if err != nil {
+		return fmt.Errorf("take over descriptor %q: %v", name, err)
+	}
+	if f != nil {
+		h.files[name] = f
+		h.passed[name] = true
+	}
+	return nil
+}
+
+// names returns what a successor takes over. It reads the disk itself: what was
+// accepted is for a restarted master alone.
+func (h *holding) names() []string {
+	names := make([]string, 0, len(h.files))
+	for name := range h.files {
+		if name != nameConfig && name != nameBundle {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// pass gives tableflip everything that a successor takes over. What belongs to
+// one handover is passed anew each time.
+func (h *holding) pass() error {
+	for _, name := range h.names() {
+		once := name == nameState || name == nameReport || name == nameHandoff
+		if h.passed[name] && !once {
+			continue
+		}
+		if err := h.upgrader.Fds.AddFile(name, h.files[name]); err != nil {
+			return fmt.Errorf("pass descriptor %q on: %v", name, err)
+		}
+		h.passed[name] = true
+	}
+	return nil
+}
+
+// drop closes a descriptor that is over. tableflip keeps its copy until the
+// next handover; nothing waits for the end of those.
+func (h *holding) drop(name string) {
+	if f := h.files[name]; f != nil {
+		_ = f.Close()
+		delete(h.files, name)
+	}
+}
+
+// generationOf returns the number in "gone.7", or 0.
+func generationOf(name string) int {
+	kind, number, ok := strings.Cut(name, ".")
+	if !ok || (kind != nameGone && kind != nameAccepting && kind != nameCounters) {
+		return 0
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// watchParent posts the end of the predecessor, with what it said last.
+func (m *master) watchParent() {
+	if !m.hold.hasParent() {
+		return
+	}
+	handoff := m.hold.files[nameHandoff]
+	go func() {
+		var words []byte
+		if handoff != nil {
+			words, _ = io.ReadAll(handoff)
+		}
+		_ = m.hold.upgrader.WaitForParent(context.Background())
+		m.post(func() {
+			m.takeWords(words)
+			m.step(handover.ParentGone)
+		})
+	}()
+}
+
+// takeWords replaces what the predecessor knew when the handover began by what
+// it knew when it left. One that was killed left nothing.
+func (m *master) takeWords(words []byte) {
+	if len(words) == 0 {
+		return
+	}
+	last, err := decodeState(words)
+	if err != nil {
+		m.log.Warn("predecessor left unreadable words", "error", err)
+		return
+	}
+	last.Descriptors = m.past.Descriptors
+	if own, other := m.past.Current, last.Current; own != nil && other != nil && len(own.Record.Steps) > len(other.Record.Steps) {
+		other.Record.Steps = own.Record.Steps // it left before it had heard all of ours
+	}
+	if m.config != nil && !(last.Scaled && last.WantConfig == m.config.Workers) {
+		last.Want, last.WantConfig, last.Scaled = m.past.Want, m.past.WantConfig, m.past.Scaled
+	}
+	m.past = last
+}

@@ -1,0 +1,159 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"example.com/handover/supervisor/cert"
+	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/handover"
+	"example.com/handover/supervisor/status"
+)
+
+// judgeTimeout bounds the judgement of what lies on disk, settling included.
+const judgeTimeout = 30 * time.Second
+
+// judgement is what was found on disk.
+type judgement struct {
+	config *config.Config
+	bundle *cert.Bundle
+	checks []status.Check
+	steps  []status.Step
+	err    error
+}
+
+// judge reads config and certificates and checks them. It changes nothing.
+func judge(load func() (*config.Config, error), served []status.Certificate, allow []string) judgement {
+	var j judgement
+	if j.config, j.err = load(); j.err != nil {
+		return j
+	}
+	if j.err = cert.CheckNames(j.config.TLS.Checks); j.err != nil {
+		j.err = &refusal{code: status.ExitConfig, err: j.err}
+		return j
+	}
+	j.step("config", "%s: %d listeners, %s", configName(j.config), len(j.config.Listen), appName(j.config))
+	ctx, cancel := context.WithTimeout(context.Background(), judgeTimeout)
+	defer cancel()
+	j.bundle, j.checks, j.err = cert.Take(ctx, cert.Request{
+		Sources: j.config.Certificate, MinVersion: minVersion(j.config), Served: served, Moved: j.config.TLS.Checks, Allow: allow,
+	})
+	if j.err != nil {
+		return j
+	}
+	for _, c := range j.bundle.Published() {
+		j.step("certificates", "%s", describeChange(c, served))
+	}
+	return j
+}
+
+func (j *judgement) step(name, format string, args ...any) {
+	j.steps = append(j.steps, status.Step{Name: name, At: time.Now(), Message: fmt.Sprintf(format, args...)})
+}
+
+// describeChange says what becomes of one certificate.
+func describeChange(c status.Certificate, served []status.Certificate) string {
+	now := fmt.Sprintf("sha256 %.12s…, until %s", c.Fingerprint, c.NotAfter.UTC().Format("2006-01-02 15:04 MST"))
+	for _, old := range served {
+		if old.Name != c.Name {
+			continue
+		}
+		if old.Fingerprint == c.Fingerprint {
+			return fmt.Sprintf("%q: unchanged, %s", c.Name, now)
+		}
+		return fmt.Sprintf("%q: sha256 %.12s… → %s", c.Name, old.Fingerprint, now)
+	}
+	return fmt.Sprintf("%q: %s", c.Name, now)
+}
+
+func configName(c *config.Config) string {
+	if c.Path == "" {
+		return "built-in defaults"
+	}
+	return c.Path
+}
+
+func appName(c *config.Config) string {
+	switch {
+	case len(c.App.Command) > 0:
+		return "command " + c.App.Command[0]
+	case c.App.Files != "":
+		return "files in " + c.App.Files
+	case c.App.Proxy != "":
+		return "proxy to " + c.App.Proxy
+	default:
+		return "welcome page"
+	}
+}
+
+// refusal is a failure that knows its exit code and how to mend it.
+type refusal struct {
+	code int
+	err  error
+	hint string
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+
+// explain turns an error into what is reported: text, hint and exit code.
+func explain(err error) (text, hint string, code int) {
+	var problems *config.Error
+	var refused *cert.Refusal
+	var known *refusal
+	switch {
+	case errors.As(err, &problems):
+		if len(problems.Problems) > 0 {
+			hint = problems.Problems[0].Hint
+		}
+		return strings.TrimSpace(problems.Error()), hint, status.ExitConfig
+	case errors.As(err, &refused):
+		return refused.Error(), refused.First().Hint, status.ExitRefused
+	case errors.As(err, &known):
+		return known.Error(), known.hint, known.code
+	default:
+		return err.Error(), "", status.ExitGeneration
+	}
+}
+
+// judgeBoot begins the boot: from the disk, or after a crash from what was
+// accepted before it.
+func (m *master) judgeBoot() {
+	load := m.options.Load
+	if m.options.Boot != nil {
+		load = func() (*config.Config, error) { return m.options.Boot, nil }
+	}
+	served := m.past.Certificates
+	var allow []string
+	if m.past.Current != nil {
+		allow = m.past.Current.Allow
+	}
+	accepted, sealed := m.hold.files[nameConfig], m.hold.files[nameBundle]
+	go func() {
+		var j judgement
+		if accepted != nil && sealed != nil {
+			j.config, j.bundle, j.err = readAccepted(accepted, sealed)
+		} else {
+			j = judge(load, served, allow)
+		}
+		m.post(func() { m.judged(j) })
+	}()
+}
+
+// judged goes on with the boot after the judgement.
+func (m *master) judged(j judgement) {
+	if m.machine.State() != handover.Booting {
+		return
+	}
+	if j.err == nil {
+		m.config, m.bundle = j.config, j.bundle
+		j.err = m.boot()
+	}
+	if j.err != nil {
+		m.bootFailed(j.err, j.checks)
+		return
+	}
+	m.note(j.checks)
+}

@@ -1,0 +1,225 @@
+package master
+
+import (
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"example.com/handover/supervisor/cert"
+	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/control"
+	"example.com/handover/supervisor/handover"
+	"example.com/handover/supervisor/notify"
+	"example.com/handover/supervisor/pool"
+	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
+)
+
+// Options say what a master is for.
+type Options struct {
+	Load    func() (*config.Config, error) // reads the config as it lies on disk
+	Boot    *config.Config                 // what to boot from instead of Load; nil: Load
+	Self    bool                           // the workers are this program
+	Version string
+}
+
+// feeding is how often a master tells the anchor that its loop turns. The
+// anchor gives it five times as long.
+const feeding = time.Second
+
+// master is owned by the goroutine of run. Other goroutines reach it only
+// through post.
+type master struct {
+	options Options
+	log     *slog.Logger
+	output  *output
+	events  chan func()
+	over    chan struct{} // closed when the loop has ended
+
+	machine *handover.Machine
+	hold    *holding // inherited and own descriptors
+	anchor  *anchorLink
+	mailbox *mailbox
+
+	generation int
+	config     *config.Config
+	bundle     *cert.Bundle
+	sealed     *os.File // the bundle as the workers get it
+	accepted   *os.File // the config as a restarted master gets it
+	counters   *wire.Counters
+	pool       *pool.Pool
+	workers    map[int]*worker // by slot
+	ends       ends            // of the own generation's pipes
+	created    []string        // unix sockets that the service made
+	createdNow []string        // paths that this generation made
+	fresh      []string        // names of descriptors that this generation opened
+
+	past        state                // what the predecessor knew
+	draining    map[int]*drainRecord // by generation
+	released    time.Time            // when the own workers were told "go"
+	current     *reload              // the one that runs
+	next        *reload              // the one after it
+	last        *reload              // the one that ended last
+	successor   *successor           // while upgrading
+	bootTimeout time.Duration        // of the config that a successor will boot from
+	server      *control.Server      // once active
+	steps       *reporter            // to the predecessor, until it is gone
+	stop        stopping             // once asked to stop
+	fed         time.Time            // when the anchor was told last
+	exit        *int                 // set: the loop ends
+}
+
+// Run runs a master until its successor is ready or it was told to stop, and
+// returns the exit status of the process: 0 after a handover or a stop, 65, 70
+// or 78 where its first generation could not boot.
+func Run(o Options) int {
+	// What reaches the whole process group is for the anchor; ignored signals
+	// stay ignored in the workers, from their first instruction on.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGTTIN, syscall.SIGTTOU)
+	m := &master{
+		options:  o,
+		events:   make(chan func(), 64),
+		over:     make(chan struct{}),
+		workers:  map[int]*worker{},
+		draining: map[int]*drainRecord{},
+	}
+	m.output = newOutput()
+	m.log = m.output.logger(nil)
+	if err := m.inherit(); err != nil {
+		m.log.Error("start master", "error", err)
+		return status.ExitFailed
+	}
+	m.machine = handover.New(m.hold.hasParent())
+	return m.run()
+}
+
+// post has the loop call f. It returns at once when the loop has ended.
+func (m *master) post(f func()) {
+	select {
+	case m.events <- f:
+	case <-m.over:
+	}
+}
+
+func (m *master) run() int {
+	defer close(m.over)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT)
+	defer signal.Stop(signals)
+	m.watchStop()
+	m.watchParent()
+	m.judgeBoot()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for m.exit == nil {
+		select {
+		case f := <-m.events:
+			f()
+		case sig := <-signals:
+			m.stopAsked(sig == syscall.SIGQUIT)
+		case <-timer.C:
+		}
+		now := time.Now()
+		m.tick(now)
+		timer.Reset(m.deadline(now).Sub(now))
+	}
+	return *m.exit
+}
+
+// step feeds the machine and carries out what it says.
+func (m *master) step(e handover.Event) {
+	from := m.machine.State()
+	actions, ok := m.machine.Step(e)
+	if !ok {
+		m.log.Error("event cannot happen in this state", "state", from, "event", e)
+		return
+	}
+	for _, a := range actions {
+		m.do(a)
+	}
+}
+
+func (m *master) do(a handover.Action) {
+	switch a {
+	case handover.DeclareReady:
+		m.declareReady()
+	case handover.Release:
+		m.release()
+	case handover.Abandon:
+		m.abandon()
+	case handover.Check:
+		m.check()
+	case handover.Remember:
+	case handover.Upgrade:
+		m.upgrade()
+	case handover.Conclude:
+		m.conclude()
+	case handover.HandOn:
+		m.handOn()
+	case handover.Cancel:
+		m.hold.upgrader.Stop()
+	case handover.Drain:
+		m.drain()
+	case handover.Hasten:
+		m.hasten()
+	case handover.Exit:
+		m.leave(0)
+	default:
+		panic("BUG: action " + string(a))
+	}
+}
+
+// tick does what is due, and feeds the anchor's watchdog: a loop that does not
+// come here any more is stuck.
+func (m *master) tick(now time.Time) {
+	if m.exit != nil {
+		return
+	}
+	if now.Sub(m.fed) >= feeding {
+		m.fed = now
+		m.anchor.say(notify.Message{Watchdog: true})
+	}
+	if m.pool != nil && m.machine.State() != handover.Stopping {
+		m.obey(m.pool.Tick(now))
+		m.judgePool()
+	}
+	m.cutSuccessor(now)
+	m.cutDraining(now)
+	m.cutStop(now)
+}
+
+// deadline returns when tick is due next.
+func (m *master) deadline(now time.Time) time.Time {
+	next := m.fed.Add(feeding)
+	earlier := func(t time.Time) {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	if m.pool != nil && m.machine.State() != handover.Stopping {
+		earlier(m.pool.Deadline())
+	}
+	if m.successor != nil {
+		earlier(m.successor.deadline)
+	}
+	earlier(m.stop.deadline)
+	for _, d := range m.draining {
+		earlier(d.cut)
+		if d.accepting {
+			earlier(d.cutAccept)
+		}
+	}
+	if next.Before(now) {
+		return now
+	}
+	return next
+}
+
+// leave ends the loop. What must end with the process is closed by its end.
+func (m *master) leave(code int) {
+	if m.exit == nil {
+		m.exit = &code
+	}
+}

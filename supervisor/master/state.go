@@ -1,0 +1,100 @@
+package master
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
+)
+
+// stateVersion is counted up when a field changes its meaning.
+const stateVersion = 1
+
+// state is what one master knows and the next one needs. It lies in a memfd
+// that is never changed: each change makes a new one.
+type state struct {
+	Version      int                  `json:"v"`
+	Generation   int                  `json:"generation"`
+	Started      time.Time            `json:"started"` // of the service
+	Want         int                  `json:"want"`
+	WantConfig   int                  `json:"want_config"` // what the config said when Want was set
+	Scaled       bool                 `json:"scaled"`      // Want was set by hand
+	Graceful     time.Duration        `json:"graceful"`    // how long the workers of this generation drain
+	Workers      []workerID           `json:"workers"`
+	Draining     []drainRecord        `json:"draining"`
+	Current      *reload              `json:"current,omitempty"`
+	Next         *reload              `json:"next,omitempty"`
+	Last         *reload              `json:"last,omitempty"`
+	Certificates []status.Certificate `json:"certificates"`
+	Control      string               `json:"control"` // paths, so that a change is noticed
+	PidFile      string               `json:"pidfile"`
+	Sockets      []string             `json:"sockets"` // unix sockets that we made
+	Descriptors  []string             `json:"descriptors"`
+}
+
+// workerID names a process for good: a number alone is used again.
+type workerID struct {
+	Slot  int    `json:"slot"`
+	Pid   int    `json:"pid"`
+	Start uint64 `json:"start"`
+}
+
+func decodeState(b []byte) (state, error) {
+	var s state
+	if err := json.Unmarshal(b, &s); err != nil {
+		return state{}, fmt.Errorf("decode state: %v", err)
+	}
+	if s.Version != stateVersion {
+		return state{}, fmt.Errorf("decode state: version %d, this program knows %d: restart the service to change between distant releases", s.Version, stateVersion)
+	}
+	return s, nil
+}
+
+func readState(f *os.File) (state, error) {
+	b, err := wire.ReadSealed(f)
+	if err != nil {
+		return state{}, err
+	}
+	return decodeState(b)
+}
+
+// snapshot returns what this master knows now.
+func (m *master) snapshot() state {
+	s := state{
+		Version: stateVersion, Generation: m.generation, Started: m.past.Started, Current: m.current, Next: m.next, Last: m.last,
+		Want: m.past.Want, WantConfig: m.past.WantConfig, Scaled: m.past.Scaled,
+		Graceful: m.config.GracefulTimeout, Certificates: m.bundle.Published(),
+		Control: m.config.ControlSocket(), PidFile: m.config.PidFile, Sockets: m.created,
+	}
+	for _, w := range m.workers {
+		s.Workers = append(s.Workers, w.id())
+	}
+	for _, d := range m.draining {
+		s.Draining = append(s.Draining, *d)
+	}
+	return s
+}
+
+// encode seals the state.
+func (s state) encode() ([]byte, *os.File, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode state: %v", err)
+	}
+	f, err := wire.Seal(nameState, b)
+	return b, f, err
+}
+
+// keep has the anchor store the present state. Only the current master does.
+func (m *master) keep() {
+	_, f, err := m.snapshot().encode()
+	if err != nil {
+		m.log.Error("keep state", "error", err)
+		return
+	}
+	m.anchor.store(nameState, f)
+	_ = f.Close()
+}

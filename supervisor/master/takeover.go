@@ -1,0 +1,156 @@
+package master
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"example.com/handover/supervisor/control"
+	"example.com/handover/supervisor/handover"
+	"example.com/handover/supervisor/notify"
+	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
+)
+
+// declareReady lets the predecessor leave. That it cannot be told because it
+// was killed is no failure: its workers still wait for a successor.
+func (m *master) declareReady() {
+	if err := m.hold.upgrader.Ready(); err != nil {
+		m.log.Warn("predecessor has ended already", "error", err)
+	}
+	m.anchor.say(notify.Message{
+		Ready: true, MainPID: os.Getpid(), Status: m.statusLine(),
+		StopTimeout: m.config.GracefulTimeout + 2*drainMargin,
+	})
+}
+
+func (m *master) statusLine() string {
+	names := make([]string, 0, len(m.config.Certificate))
+	for _, c := range m.bundle.Published() {
+		names = append(names, fmt.Sprintf("%s until %s", c.Name, c.NotAfter.UTC().Format(time.DateOnly)))
+	}
+	return fmt.Sprintf("generation %d serves %s", m.generation, strings.Join(names, ", "))
+}
+
+// release lets the own workers accept and retires every other generation. The
+// order is the guarantee: the new ones accept before the old ones stop.
+func (m *master) release() {
+	m.obey(m.pool.Release(time.Now()))
+	for _, g := range m.others() {
+		m.anchor.forget(ofGeneration(nameServe, g))
+	}
+	m.released = time.Now()
+	m.anchor.store(nameConfig, m.accepted)
+	m.anchor.store(nameBundle, m.sealed)
+	m.removeStalePaths()
+	m.steps.file = nil
+	m.current, m.next, m.last = m.past.Current, m.past.Next, m.past.Last
+	if m.current != nil && !m.hold.hasParent() {
+		m.recoverReload()
+	}
+	m.watchDraining()
+	m.keep()
+	m.serveControl()
+	m.readMail()
+	m.rescale()
+	m.greet()
+	if m.next != nil {
+		m.step(handover.ReloadAsked) // it was asked for under the predecessor
+	}
+	m.lookCutOver()
+}
+
+// recoverReload begins a reload again whose master was killed. What lies on
+// disk counts for it, and only for it: this generation serves what was accepted.
+func (m *master) recoverReload() {
+	r := m.current
+	r.Attempts++
+	if r.Attempts > maxAttempts || m.next != nil {
+		m.refuse(status.OutcomeFailed, "the master was killed during the reload", "see the log for what killed it", status.ExitGeneration)
+		m.conclude()
+		return
+	}
+	r.Record.AskedBy = byRecovery
+	m.current, m.next = nil, r
+}
+
+// others returns the generations besides the own that still have processes, as
+// far as anybody has heard.
+func (m *master) others() []int {
+	var list []int
+	for name := range m.hold.files {
+		if g := generationOf(name); g != 0 && g != m.generation && name == ofGeneration(nameGone, g) {
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
+// serveControl begins to answer commands.
+func (m *master) serveControl() {
+	server, err := control.Serve(m.hold.files[nameControl], &backend{m}, m.log)
+	if err != nil {
+		m.log.Error("serve control socket", "error", err)
+		return
+	}
+	m.server = server
+}
+
+// closeServer ends open requests after the streams have had their last event.
+func (m *master) closeServer() {
+	if m.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	m.server.Stop(ctx)
+	m.server = nil
+}
+
+// greet says what is served and how to reload it, once in the life of a service.
+func (m *master) greet() {
+	if m.generation != 1 {
+		m.log.Info("generation serves", "workers", m.pool.Want(), "certificates", len(m.bundle.Published()))
+		return
+	}
+	if m.output.format == "json" {
+		m.log.Info("serving", "pid", anchorPid(), "workers", m.pool.Want(), "listeners", m.urls(), "control", m.config.ControlSocket())
+		return
+	}
+	m.output.say("serving %s (%s) with %d workers, pid %d", strings.Join(m.urls(), ", "), appName(m.config), m.pool.Want(), anchorPid())
+	for _, c := range m.bundle.Published() {
+		m.output.say("certificate %q: sha256 %.16s…, until %s", c.Name, c.Fingerprint, c.NotAfter.UTC().Format("2006-01-02 15:04 MST"))
+	}
+	command := "handover reload"
+	if m.config.Path != "" {
+		command += " -c " + m.config.Path
+	}
+	m.output.say("reload with: kill -HUP %d   or: %s", anchorPid(), command)
+}
+
+func (m *master) urls() []string {
+	var urls []string
+	for _, l := range m.config.Listen {
+		switch scheme := "http://"; {
+		case strings.HasPrefix(l.Address, "unix:"):
+			urls = append(urls, l.Address)
+		case l.TLS:
+			scheme = "https://"
+			fallthrough
+		default:
+			urls = append(urls, scheme+l.Address)
+		}
+	}
+	return urls
+}
+
+// reopen opens the log file anew and passes it to every worker.
+func (m *master) reopen() {
+	m.output.open(m.config.Log.File)
+	for _, w := range m.workers {
+		w.say(wire.KindReopen, m.output.file)
+	}
+	m.log.Info("log files reopened")
+}

@@ -1,0 +1,278 @@
+package master
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"example.com/handover/supervisor/handover"
+	"example.com/handover/supervisor/process"
+	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
+	"golang.org/x/sys/unix"
+)
+
+// Around the boot timeout of the workers a successor may settle and prove.
+const (
+	settleMargin = 10 * time.Second
+	proofMargin  = 10 * time.Second
+)
+
+// successor is the master that boots under this one.
+type successor struct {
+	deadline time.Time
+	report   *os.File // read end
+	write    *os.File // our copy of the write end
+	handoff  *os.File // write end; its end tells the successor that we are gone
+	reader   sync.WaitGroup
+	lines    []reportLine // owned by the reader, then by the loop
+	failure  *failure
+	overdue  bool
+}
+
+// reportLine is what a successor says while it boots.
+type reportLine struct {
+	Step *status.Step `json:"step,omitempty"`
+	Fail *failure     `json:"fail,omitempty"`
+}
+
+// failure says why a generation could not boot.
+type failure struct {
+	Error    string         `json:"error"`
+	Hint     string         `json:"hint"`
+	ExitCode int            `json:"exit_code"`
+	Checks   []status.Check `json:"checks"`
+}
+
+// upgrade starts the successor. Its fate comes back as an event.
+func (m *master) upgrade() {
+	m.mailbox.stop()
+	s, err := m.prepareSuccessor()
+	if err != nil {
+		m.upgraded(err)
+		return
+	}
+	m.successor = s
+	s.reader.Go(func() { m.readReport(s) })
+	// tableflip passes our environment on; the role was taken out of it at start.
+	_ = os.Setenv(wire.RoleVariable, wire.RoleMaster)
+	go func() {
+		err := m.hold.upgrader.Upgrade()
+		m.post(func() { m.upgraded(err) })
+	}()
+}
+
+func (m *master) prepareSuccessor() (*successor, error) {
+	s := &successor{deadline: time.Now().Add(settleMargin + m.bootTimeout + proofMargin)}
+	var err error
+	if s.report, s.write, err = wire.Pipe(nameReport); err != nil {
+		return nil, err
+	}
+	handoff, write, err := wire.Pipe(nameHandoff)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	s.handoff = write
+	known := m.snapshot()
+	m.hold.files[nameReport], m.hold.files[nameHandoff] = s.write, handoff
+	delete(m.hold.files, nameState)
+	known.Descriptors = m.hold.names()
+	_, f, err := known.encode()
+	if err == nil {
+		m.hold.files[nameState] = f
+		err = m.hold.pass()
+		m.anchor.store(nameState, f) // a reload runs: whoever comes after a crash begins it again
+		m.hold.drop(nameState)
+	}
+	delete(m.hold.files, nameReport)
+	m.hold.drop(nameHandoff)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *successor) close() {
+	for _, f := range []*os.File{s.report, s.write, s.handoff} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
+
+// readReport collects what the successor says and shows it at once to those who
+// follow.
+func (m *master) readReport(s *successor) {
+	lines := bufio.NewScanner(s.report)
+	lines.Buffer(nil, wire.MaxMessage)
+	for lines.Scan() {
+		m.reported(s, lines.Bytes())
+	}
+}
+
+func (m *master) reported(s *successor, text []byte) {
+	var line reportLine
+	if json.Unmarshal(text, &line) != nil {
+		return
+	}
+	m.post1(func() { m.heard(s, line) })
+}
+
+func (m *master) heard(s *successor, line reportLine) {
+	if m.successor == s && line.Step != nil && m.current != nil {
+		m.current.add(*line.Step)
+	}
+	if line.Fail != nil {
+		s.failure = line.Fail
+	}
+}
+
+// upgraded is how Upgrade ended.
+func (m *master) upgraded(err error) {
+	_ = os.Unsetenv(wire.RoleVariable)
+	s := m.successor
+	if err == nil {
+		m.step(handover.Upgraded)
+		return
+	}
+	m.successor = nil
+	f := failure{Error: err.Error(), ExitCode: status.ExitGeneration}
+	if s != nil {
+		f = s.judge(err)
+		s.close()
+	}
+	m.forgetGeneration(m.generation + 1)
+	// What was passed to the dead successor is closed by its finalizers.
+	runtime.GC()
+	if m.machine.State() == handover.Stopping {
+		m.step(handover.UpgradeFailed)
+		return
+	}
+	outcome := status.OutcomeFailed
+	if f.ExitCode == status.ExitRefused || f.ExitCode == status.ExitConfig {
+		outcome = status.OutcomeRefused
+	}
+	if m.current != nil {
+		m.current.Record.Checks = append(m.current.Record.Checks, f.Checks...)
+		m.refuse(outcome, f.Error, f.Hint, f.ExitCode)
+	}
+	m.readMail()
+	m.step(handover.UpgradeFailed)
+}
+
+// judge says why the successor failed: in its own words, if it left any.
+func (s *successor) judge(err error) failure {
+	_ = s.report.SetReadDeadline(time.Unix(1, 0))
+	s.reader.Wait()
+	for _, line := range strings.Split(string(drained(s.report)), "\n") {
+		var l reportLine
+		if json.Unmarshal([]byte(line), &l) == nil && l.Fail != nil {
+			s.failure = l.Fail
+		}
+	}
+	if s.failure != nil {
+		return *s.failure
+	}
+	f := failure{Error: fmt.Sprintf("new master: %v", err), ExitCode: status.ExitGeneration}
+	if s.overdue {
+		f.Error = "new master was not ready in time and was killed"
+		f.Hint = "boot_timeout limits how long workers may take"
+	}
+	return f
+}
+
+// drained returns what still lies in a pipe whose reader was stopped.
+func drained(f *os.File) []byte {
+	var all []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := unix.Read(wire.Descriptor(f), buf)
+		if n <= 0 || (err != nil && !errors.Is(err, unix.EINTR)) {
+			return all
+		}
+		all = append(all, buf[:n]...)
+	}
+}
+
+// cutSuccessor kills a successor that takes too long; tableflip then says that
+// it has ended.
+func (m *master) cutSuccessor(now time.Time) {
+	s := m.successor
+	if s == nil || s.overdue || now.Before(s.deadline) {
+		return
+	}
+	s.overdue = true
+	s.deadline = time.Time{}
+	for _, pid := range m.strangers() {
+		if p, err := process.Find(pid, 0); err == nil {
+			_ = p.Signal(syscall.SIGKILL)
+			_ = p.Close()
+		}
+	}
+}
+
+// strangers returns our children that are no workers: the successor.
+func (m *master) strangers() []int {
+	known := map[int]bool{}
+	for _, w := range m.workers {
+		known[w.process.Pid] = true
+	}
+	var pids []int
+	tasks, _ := os.ReadDir("/proc/self/task")
+	for _, task := range tasks {
+		text, _ := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		for _, field := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(field); err == nil && !known[pid] {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// handOn leaves everything to the successor and ends the process at once.
+func (m *master) handOn() {
+	moved := status.Event{Moved: true}
+	m.current.part(moved)
+	m.next.part(moved)
+	m.closeServer()
+	if words, f, err := m.snapshot().encode(); err == nil {
+		_ = f.Close()
+		_ = m.successor.handoff.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = m.successor.handoff.Write(words)
+	}
+	m.leave(0)
+}
+
+// forgetGeneration has the anchor close what a failed successor stored.
+func (m *master) forgetGeneration(generation int) {
+	for _, name := range []string{nameServe, nameAccepting, nameGone, nameCounters} {
+		m.anchor.forget(ofGeneration(name, generation))
+	}
+}
+
+// reporter is the successor's side: it tells the predecessor what it does.
+type reporter struct{ file *os.File }
+
+func (r *reporter) step(s status.Step) { r.write(reportLine{Step: &s}) }
+func (r *reporter) fail(f failure)     { r.write(reportLine{Fail: &f}) }
+
+func (r *reporter) write(line reportLine) {
+	if r.file == nil {
+		return
+	}
+	if b, err := json.Marshal(line); err == nil {
+		_ = r.file.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = r.file.Write(append(b, '\n'))
+	}
+}

@@ -1,0 +1,150 @@
+package worker
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"example.com/handover/worker/wire"
+	"golang.org/x/sys/unix"
+)
+
+// boot is what a worker builds from its settings and inherited descriptors
+// before it says ready. It is not changed afterwards.
+type boot struct {
+	settings     wire.Settings
+	sockets      []socket
+	certificates *certificates // nil without TLS
+	tls          *tls.Config   // nil without TLS
+	slot         *wire.Slot
+	probes       *wire.Packets
+	log          *slog.Logger
+}
+
+// socket is this worker's copy of one listening socket.
+type socket struct {
+	net.Listener
+	tls bool
+}
+
+func newBoot(settings wire.Settings) (*boot, error) {
+	b := &boot{settings: settings, log: newLogger(settings)}
+	steps := []func() error{b.mapCounters, b.takeProbes, b.takeBundle, b.takeSockets}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func newLogger(settings wire.Settings) *slog.Logger {
+	var level slog.Level // info
+	_ = level.UnmarshalText([]byte(settings.LogLevel))
+	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(os.Stderr, options)
+	if settings.LogFormat == "json" {
+		handler = slog.NewJSONHandler(os.Stderr, options)
+	}
+	return slog.New(handler).With("worker", settings.Slot, "gen", settings.Generation)
+}
+
+func (b *boot) mapCounters() error {
+	f, err := take(wire.DescriptorCounters)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	counters, err := wire.MapCounters(f)
+	if err != nil {
+		return err
+	}
+	b.slot = counters.Slot(b.settings.Slot)
+	return nil
+}
+
+func (b *boot) takeProbes() error {
+	f, err := take(wire.DescriptorProbe)
+	if err != nil {
+		return err
+	}
+	b.probes, err = wire.NewPackets(f)
+	return err
+}
+
+// takeBundle builds the TLS configuration, if there are certificates.
+func (b *boot) takeBundle() error {
+	f := wire.Take(wire.DescriptorBundle)
+	if f == nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	sealed, err := wire.ReadSealed(f)
+	if err != nil {
+		return err
+	}
+	pairs, err := wire.DecodeBundle(sealed)
+	if err != nil {
+		return err
+	}
+	if len(pairs) == 0 {
+		return nil
+	}
+	if b.certificates, err = newCertificates(pairs); err != nil {
+		return err
+	}
+	b.tls = &tls.Config{
+		MinVersion:     b.settings.MinVersion,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: b.certificates.choose,
+	}
+	return nil
+}
+
+func (b *boot) takeSockets() error {
+	for _, setting := range b.settings.Listeners {
+		if setting.TLS && b.tls == nil {
+			return fmt.Errorf("listen on %q: tls without a certificate", setting.Address)
+		}
+		f, err := take(setting.Descriptor)
+		if err != nil {
+			return fmt.Errorf("listen on %q: %v", setting.Address, err)
+		}
+		// FileListener duplicates the descriptor and leaves it non-blocking: f was
+		// made by wire.NewFile, so its Fd does not change the mode.
+		listener, err := net.FileListener(f)
+		_ = f.Close()
+		if err != nil {
+			return fmt.Errorf("listen on %q: %v", setting.Address, err)
+		}
+		b.sockets = append(b.sockets, socket{Listener: listener, tls: setting.TLS})
+	}
+	return nil
+}
+
+// take returns an inherited descriptor that has to be there.
+func take(name string) (*os.File, error) {
+	f := wire.Take(name)
+	if f == nil {
+		return nil, fmt.Errorf("take descriptor %q: not among the inherited (%s)", name, strings.Join(wire.Inherited(), ", "))
+	}
+	return f, nil
+}
+
+// beat writes the heartbeat once a second until the process ends. It takes part
+// in nothing else: a worker that does not get to it is hung.
+func (b *boot) beat() {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		var now unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err == nil {
+			b.slot.Heartbeat.Store(now.Nano())
+		}
+		<-ticker.C
+	}
+}

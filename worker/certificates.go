@@ -1,0 +1,86 @@
+package worker
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"sync"
+
+	"example.com/handover/worker/wire"
+)
+
+// certificates finds the pair for a name among those of a bundle. The master has
+// checked them all; a worker parses a pair when the first client asks for it, so
+// that its start does not grow with their number.
+type certificates struct {
+	first  []*pair
+	byName map[string][]*pair
+}
+
+type pair struct {
+	load func() (*tls.Certificate, error)
+}
+
+// newCertificates indexes pairs, of which there is at least one. The first one
+// also serves clients that name no host or an unknown one; it is parsed at once.
+func newCertificates(pairs []wire.Pair) (*certificates, error) {
+	c := &certificates{byName: make(map[string][]*pair, len(pairs))}
+	for _, p := range pairs {
+		entry := &pair{load: sync.OnceValues(func() (*tls.Certificate, error) { return parse(p) })}
+		if c.first == nil {
+			c.first = []*pair{entry}
+		}
+		for _, name := range p.Names {
+			name = strings.ToLower(name)
+			c.byName[name] = append(c.byName[name], entry)
+		}
+	}
+	_, err := c.first[0].load()
+	return c, err
+}
+
+func parse(p wire.Pair) (*tls.Certificate, error) {
+	if len(p.Chain) == 0 {
+		return nil, fmt.Errorf("parse certificate %q: an empty chain", p.Name)
+	}
+	leaf, err := x509.ParseCertificate(p.Chain[0])
+	if err != nil {
+		return nil, fmt.Errorf("parse certificate %q: %v", p.Name, err)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(p.Key)
+	if err != nil {
+		return nil, fmt.Errorf("parse key of certificate %q: %v", p.Name, err)
+	}
+	return &tls.Certificate{Certificate: p.Chain, PrivateKey: key, Leaf: leaf}, nil
+}
+
+// find returns the pairs for a host name: those that name it, those whose
+// wildcard covers it, or the first. There is always one.
+func (c *certificates) find(host string) []*pair {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if found := c.byName[host]; found != nil {
+		return found
+	}
+	// A wildcard stands for exactly the leftmost label (RFC 9525, section 6.3).
+	if _, parent, ok := strings.Cut(host, "."); ok {
+		if found := c.byName["*."+parent]; found != nil {
+			return found
+		}
+	}
+	return c.first
+}
+
+// choose is tls.Config.GetCertificate. Of several pairs for one name (ECDSA
+// beside RSA) it takes the first that the client can verify.
+func (c *certificates) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	found := c.find(hello.ServerName)
+	if len(found) > 1 {
+		for _, p := range found {
+			if cert, err := p.load(); err == nil && hello.SupportsCertificate(cert) == nil {
+				return cert, nil
+			}
+		}
+	}
+	return found[0].load()
+}

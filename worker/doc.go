@@ -1,0 +1,51 @@
+// Package worker turns an http.Handler into a worker of a Handover supervisor:
+// a process that inherits the listening sockets and the checked certificates,
+// proves that it serves before it meets a client, and leaves without losing a
+// request.
+//
+// A program calls Serve with its handler and is done:
+//
+//	func main() {
+//		if err := worker.Serve(handler); err != nil {
+//			log.Fatal(err)
+//		}
+//	}
+//
+// and is started by the supervisor: handover run -- ./program. A handler that
+// holds connections (websockets, long polls) listens to Draining; a program with
+// a server of its own (gRPC) takes Listeners in place of Serve.
+//
+// # What it owns
+//
+// The life of one worker, from the descriptors and settings that its master
+// passes (package wire has the conversation) to the end of its last connection:
+//
+//	start   watch the master, ignore SIGHUP and SIGINT; before any user code of main
+//	ready   certificates, sockets and handler are built; only probes are served
+//	go      clients are accepted
+//	drain   the serve pipe ended, or SIGTERM
+//	end     nothing is left, or graceful_timeout is over
+//
+// # What it promises
+//
+// A request written to a connection that the kernel accepted is answered. So a
+// drain does not begin with http.Server.Shutdown, which drops a request whose
+// header it reads after it began and closes idle connections under their next
+// request. The order is:
+//
+//  1. The copies of the listening sockets are closed; the sockets themselves live on
+//     in the next generation, and so do the clients that wait there.
+//  2. For keepalive_grace every HTTP/1 response says "Connection: close" and idle
+//     connections stay open: their clients learn it from an answer, not from a
+//     reset. An HTTP/2 client is told GOAWAY with stream 2^31-1 at once: open no
+//     more, while what is on its way is still served (RFC 9113, section 6.8).
+//  3. Connections that never sent a request are closed once they fall silent.
+//  4. Shutdown, which sends HTTP/2 clients the GOAWAY with the real last stream.
+//  5. Hijacked connections are waited for. At graceful_timeout what is left is cut.
+//
+// # What it refuses
+//
+// It does not serve a process that no supervisor started, never turns a listening
+// socket blocking (the mode is shared with every other process that has it), reads
+// no certificate file, and imports nothing of the supervisor.
+package worker

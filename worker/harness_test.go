@@ -1,0 +1,325 @@
+package worker
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/handover/worker/wire"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+// programVariable tells the test binary, started as a worker, which of programs
+// to be.
+const programVariable = "HANDOVER_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if Supervised() {
+		if err := programs[os.Getenv(programVariable)](); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// patience is how long a test waits for what has to happen.
+const patience = 20 * time.Second
+
+// master is the test's side of one worker: what a master holds.
+type master struct {
+	t         *testing.T
+	pid       int
+	ctl       *wire.Packets
+	probe     *wire.Packets
+	serve     *os.File // write end
+	accepting *os.File // read end
+	gone      *os.File // read end
+	counters  *wire.Counters
+	exited    chan syscall.WaitStatus
+}
+
+// plan is what a test wants of a worker; zero values are filled in.
+type plan struct {
+	program  string
+	settings wire.Settings
+	sockets  []testSocket
+	stderr   *os.File
+	pairs    []wire.Pair // nil: one for localhost
+	noBundle bool
+}
+
+type testSocket struct {
+	file *os.File
+	addr net.Addr
+	tls  bool
+}
+
+// listen opens a listening socket for workers to share.
+func listen(t *testing.T, network, address string, withTLS bool) testSocket {
+	t.Helper()
+	l, err := net.Listen(network, address)
+	check(t, err)
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	raw, err := l.(syscall.Conn).SyscallConn()
+	check(t, err)
+	fd := -1
+	check(t, raw.Control(func(n uintptr) { fd, err = unix.FcntlInt(n, unix.F_DUPFD_CLOEXEC, 3) }))
+	check(t, err)
+	s := testSocket{file: wire.NewFile(fd, "listener"), addr: l.Addr(), tls: withTLS}
+	check(t, l.Close())
+	t.Cleanup(func() { _ = s.file.Close() })
+	return s
+}
+
+func listenTLS(t *testing.T) testSocket { return listen(t, "tcp", "127.0.0.1:0", true) }
+
+// start starts a worker. It is killed at the end of the test.
+func start(t *testing.T, p plan) *master {
+	t.Helper()
+	m := &master{t: t, exited: make(chan syscall.WaitStatus, 1)}
+	names := []string{}
+	files := []uintptr{0, 1, 2}
+	theirs := []*os.File{}
+	give := func(name string, f *os.File) {
+		names, theirs = append(names, name), append(theirs, f)
+		files = append(files, uintptr(wire.Descriptor(f)))
+	}
+	m.ctl = packets(t, wire.DescriptorControl, give)
+	m.probe = packets(t, wire.DescriptorProbe, give)
+	m.serve = pipe(t, wire.DescriptorServe, true, give)
+	m.accepting = pipe(t, wire.DescriptorAccepting, false, give)
+	m.gone = pipe(t, wire.DescriptorGone, false, give)
+	counters, memory, err := wire.CreateCounters(1)
+	check(t, err)
+	t.Cleanup(func() { _ = counters.Close() })
+	m.counters = counters
+	give(wire.DescriptorCounters, memory)
+	if !p.noBundle {
+		if p.pairs == nil {
+			p.pairs = []wire.Pair{newPair(t, "localhost")}
+		}
+		b, err := wire.EncodeBundle(p.pairs)
+		check(t, err)
+		sealed, err := wire.Seal("bundle", b)
+		check(t, err)
+		give(wire.DescriptorBundle, sealed)
+	}
+	if p.stderr != nil {
+		give(wire.DescriptorStderr, p.stderr)
+	}
+	fillIn(&p)
+	for i, s := range p.sockets {
+		name := fmt.Sprintf("listen%d", i)
+		copied, err := wire.Duplicate(s.file)
+		check(t, err)
+		give(name, copied)
+		p.settings.Listeners = append(p.settings.Listeners, wire.Listener{Descriptor: name, Address: s.addr.String(), TLS: s.tls})
+	}
+	// The race detector would hold each exit up for a second.
+	env := append(os.Environ(), "GORACE=atexit_sleep_ms=0", wire.RoleVariable+"="+wire.RoleWorker,
+		wire.DescriptorsVariable+"="+strings.Join(names, ":"), programVariable+"="+p.program)
+	m.pid, err = syscall.ForkExec("/proc/self/exe", os.Args[:1], &syscall.ProcAttr{Env: env, Files: files})
+	for _, f := range theirs {
+		_ = f.Close()
+	}
+	check(t, err)
+	go func() {
+		var status syscall.WaitStatus
+		for {
+			if _, err := syscall.Wait4(m.pid, &status, 0, nil); !errors.Is(err, syscall.EINTR) {
+				break
+			}
+		}
+		m.exited <- status
+		close(m.exited)
+	}()
+	t.Cleanup(func() {
+		// A pid is not used again while its goroutine has not reaped it.
+		select {
+		case <-m.exited:
+		default:
+			_ = syscall.Kill(m.pid, syscall.SIGKILL)
+			<-m.exited
+		}
+	})
+	m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings})
+	return m
+}
+
+func fillIn(p *plan) {
+	s := &p.settings
+	if s.Slot == 0 {
+		s.Slot = 1
+	}
+	if s.Generation == 0 {
+		s.Generation = 1
+	}
+	if s.KeepaliveGrace == 0 {
+		s.KeepaliveGrace = 200 * time.Millisecond
+	}
+	if s.GracefulTimeout == 0 {
+		s.GracefulTimeout = patience
+	}
+	if p.program == "" {
+		p.program = "serve"
+	}
+}
+
+func packets(t *testing.T, name string, give func(string, *os.File)) *wire.Packets {
+	t.Helper()
+	ours, theirs, err := wire.Socketpair(unix.SOCK_SEQPACKET, name)
+	check(t, err)
+	give(name, theirs)
+	p, err := wire.NewPackets(ours)
+	check(t, err)
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+func pipe(t *testing.T, name string, giveRead bool, give func(string, *os.File)) *os.File {
+	t.Helper()
+	r, w, err := wire.Pipe(name)
+	check(t, err)
+	ours, theirs := r, w
+	if giveRead {
+		ours, theirs = w, r
+	}
+	give(name, theirs)
+	t.Cleanup(func() { _ = ours.Close() })
+	return ours
+}
+
+func (m *master) say(message wire.Message) {
+	m.t.Helper()
+	b, err := wire.Encode(message)
+	check(m.t, err)
+	check(m.t, m.ctl.Send(b))
+}
+
+// hear returns the worker's next message.
+func (m *master) hear() wire.Message {
+	m.t.Helper()
+	p, err := m.ctl.Receive()
+	check(m.t, err)
+	message, err := wire.Decode(p.Data)
+	check(m.t, err)
+	return message
+}
+
+// admit waits for ready and says go.
+func (m *master) admit() *master {
+	m.t.Helper()
+	if got := m.hear(); got.Kind != wire.KindReady {
+		m.t.Fatalf("first message: got %q %q, want ready", got.Kind, got.Text)
+	}
+	m.say(wire.Message{Kind: wire.KindGo})
+	return m
+}
+
+// drain ends the serve pipe and waits until the worker accepts no more.
+func (m *master) drain() {
+	m.t.Helper()
+	check(m.t, m.serve.Close())
+	m.awaitEnd(m.accepting)
+}
+
+func (m *master) awaitEnd(f *os.File) {
+	m.t.Helper()
+	check(m.t, f.SetReadDeadline(time.Now().Add(patience)))
+	if _, err := io.Copy(io.Discard, f); err != nil {
+		m.t.Fatalf("end of %q: %v", f.Name(), err)
+	}
+}
+
+// awaitExit waits for the process and compares its exit status.
+func (m *master) awaitExit(want int) {
+	m.t.Helper()
+	select {
+	case status, ok := <-m.exited:
+		if !ok || !status.Exited() || status.ExitStatus() != want {
+			m.t.Fatalf("worker ended: got %#x, want exit status %d", status, want)
+		}
+	case <-time.After(patience):
+		m.t.Fatalf("worker %d still there after %v", m.pid, patience)
+	}
+}
+
+func (m *master) slot() *wire.Slot { return m.counters.Slot(1) }
+
+// await polls what another process writes into shared memory.
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("no %s within %v", what, patience)
+		case <-ticker.C:
+		}
+	}
+}
+
+// newPair makes a certificate for names.
+func newPair(t *testing.T, names ...string) wire.Pair {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: names[0]},
+		DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	check(t, err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	check(t, err)
+	return wire.Pair{Name: names[0], Names: names, Chain: [][]byte{der}, Key: pkcs8}
+}
+
+func clientConfig(protocols ...string) *tls.Config {
+	return &tls.Config{ServerName: "localhost", InsecureSkipVerify: true, NextProtos: protocols}
+}
+
+// dial connects as a client does.
+func dial(t *testing.T, s testSocket, protocols ...string) net.Conn {
+	t.Helper()
+	c, err := net.Dial(s.addr.Network(), s.addr.String())
+	check(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	check(t, c.SetDeadline(time.Now().Add(patience)))
+	if !s.tls {
+		return c
+	}
+	secured := tls.Client(c, clientConfig(protocols...))
+	check(t, secured.Handshake())
+	return secured
+}
+
+func socketPath(t *testing.T) string { return filepath.Join(t.TempDir(), "s") }
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,79 @@
+package worker
+
+// x/net/http2 is deprecated in favour of the copy inside net/http. That copy
+// cannot be given a connection of our own and so cannot say the first GOAWAY.
+//lint:file-ignore SA1019 the replacement loses requests in flight at a drain
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/net/http2"
+)
+
+// framedConn is an HTTP/2 connection into which a drain slips its farewell.
+type framedConn struct {
+	*tls.Conn
+	leaving atomic.Bool // say farewell at the next place for it
+
+	mu     sync.Mutex // one write at a time
+	frames follower
+}
+
+// Write writes what the server says. Until a drain begins it only counts.
+func (c *framedConn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.leaving.Load() {
+		c.frames.follow(b)
+		return c.Conn.Write(b)
+	}
+	if _, err := c.Conn.Write(c.frames.splice(b)); err != nil {
+		return 0, err // of TLS: final, so how far it came does not matter
+	}
+	return len(b), nil
+}
+
+// leave says farewell: at once on an idle connection, otherwise with the write
+// that ends the frame. A client that does not read blocks it until the
+// connection is closed.
+func (c *framedConn) leave() {
+	c.leaving.Store(true)
+	_, _ = c.Write(nil)
+}
+
+// configureHTTP2 puts x/net/http2 in place of net/http's own, over framedConns.
+func (s *server) configureHTTP2() error {
+	h2 := &http2.Server{}
+	if err := http2.ConfigureServer(s.http, h2); err != nil {
+		return err
+	}
+	s.http.TLSNextProto[http2.NextProtoTLS] = func(hs *http.Server, c *tls.Conn, h http.Handler) {
+		framed := &framedConn{Conn: c}
+		// First be found by announce, then look: one of the two sees the other.
+		if c := inner(c); c != nil {
+			c.framed.Store(framed)
+		}
+		if s.draining.Load() {
+			framed.leaving.Store(true)
+		}
+		opts := &http2.ServeConnOpts{BaseConfig: hs, Handler: h}
+		// net/http passes the connection's context by a method of its handler.
+		if with, ok := h.(interface{ BaseContext() context.Context }); ok {
+			opts.Context = with.BaseContext()
+		}
+		h2.ServeConn(framed, opts)
+	}
+	return nil
+}
+
+// announce tells every HTTP/2 client to open no more streams here. Each is told
+// by a goroutine of its own, for one may not be reading.
+func (s *server) announce() {
+	for _, c := range s.roster.each(func(c *conn) bool { return c.framed.Load() != nil }) {
+		go c.framed.Load().leave()
+	}
+}

@@ -1,0 +1,184 @@
+package worker
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"example.com/handover/worker/wire"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+const lastPossibleStream = 1<<31 - 1
+
+// h2Client speaks HTTP/2 frame by frame.
+type h2Client struct {
+	t      *testing.T
+	conn   net.Conn
+	framer *http2.Framer
+}
+
+func newH2Client(t *testing.T, c net.Conn) *h2Client {
+	t.Helper()
+	h := &h2Client{t: t, conn: c, framer: http2.NewFramer(c, c)}
+	h.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	_, err := io.WriteString(c, http2.ClientPreface)
+	check(t, err)
+	check(t, h.framer.WriteSettings())
+	return h
+}
+
+// post begins a request; without end its body goes on.
+func (h *h2Client) post(stream uint32, body string, end bool) {
+	h.t.Helper()
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, f := range [][2]string{{":method", "POST"}, {":scheme", "https"}, {":authority", "localhost"}, {":path", "/echo"}} {
+		check(h.t, encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}))
+	}
+	check(h.t, h.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndHeaders: true}))
+	check(h.t, h.framer.WriteData(stream, end, []byte(body)))
+}
+
+// next returns the next frame that says something, or nil at the end.
+func (h *h2Client) next() http2.Frame {
+	h.t.Helper()
+	for {
+		f, err := h.framer.ReadFrame()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		check(h.t, err)
+		switch f := f.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				check(h.t, h.framer.WriteSettingsAck())
+			}
+		case *http2.WindowUpdateFrame, *http2.PingFrame:
+		default:
+			return f
+		}
+	}
+}
+
+// settle waits for the server's SETTINGS.
+func (h *h2Client) settle() {
+	h.t.Helper()
+	f, err := h.framer.ReadFrame()
+	check(h.t, err)
+	if _, ok := f.(*http2.SettingsFrame); !ok {
+		h.t.Fatalf("first frame: got %v, want SETTINGS", f)
+	}
+	check(h.t, h.framer.WriteSettingsAck())
+}
+
+func (h *h2Client) expectGoAway(last uint32) {
+	h.t.Helper()
+	f, ok := h.next().(*http2.GoAwayFrame)
+	if !ok || f.LastStreamID != last || f.ErrCode != http2.ErrCodeNo {
+		h.t.Fatalf("frame: got %v, want GOAWAY with stream %d", f, last)
+	}
+}
+
+// expectAnswer reads the answer of one stream.
+func (h *h2Client) expectAnswer(stream uint32, want string) {
+	h.t.Helper()
+	headers, ok := h.next().(*http2.MetaHeadersFrame)
+	if !ok || headers.StreamID != stream || headers.PseudoValue("status") != "200" {
+		h.t.Fatalf("frame: got %v, want HEADERS of stream %d", headers, stream)
+	}
+	for _, f := range headers.RegularFields() {
+		if f.Name == "connection" {
+			h.t.Errorf("HTTP/2 response: got a connection field")
+		}
+	}
+	got := ""
+	for end := headers.StreamEnded(); !end; {
+		data, ok := h.next().(*http2.DataFrame)
+		if !ok || data.StreamID != stream {
+			h.t.Fatalf("frame: got %v, want DATA of stream %d", data, stream)
+		}
+		got, end = got+string(data.Data()), data.StreamEnded()
+	}
+	if got != want {
+		h.t.Fatalf("answer: got %q, want %q", got, want)
+	}
+}
+
+func TestHTTP2ClientIsToldTwiceAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	socket := listenTLS(t)
+	m := start(t, plan{sockets: []testSocket{socket}, settings: wire.Settings{KeepaliveGrace: 2 * time.Second}}).admit()
+	h := newH2Client(t, dial(t, socket, "h2"))
+	h.settle()
+	h.post(1, "in ", false)
+	await(t, "connection", func() bool { return m.slot().Connections.Load() == 1 })
+	m.drain()
+	h.expectGoAway(lastPossibleStream)
+	h.post(3, "on its way", true) // written before the GOAWAY was read, for all the worker knows
+	h.expectAnswer(3, "on its way")
+	h.expectGoAway(3)
+	check(t, h.framer.WriteData(1, true, []byte("flight")))
+	h.expectAnswer(1, "in flight")
+	if f := h.next(); f != nil {
+		t.Errorf("after the last answer: got %v, want the end", f)
+	}
+	m.awaitExit(0)
+}
+
+func TestHTTP2ConnectionThatRegistersLateIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	socket := listenTLS(t)
+	m := start(t, plan{sockets: []testSocket{socket}, settings: wire.Settings{KeepaliveGrace: 2 * time.Second}}).admit()
+	mute := socket
+	mute.tls = false
+	c := dial(t, mute)
+	await(t, "connection", func() bool { return m.slot().Connections.Load() == 1 })
+	m.drain()
+	secured := tls.Client(c, clientConfig("h2"))
+	check(t, secured.Handshake())
+	h := newH2Client(t, secured)
+	h.post(1, "late", true)
+	h.expectGoAway(lastPossibleStream)
+	h.expectAnswer(1, "late")
+	h.expectGoAway(1)
+	m.awaitExit(0)
+}
+
+func TestIdleHTTP2ConnectionIsToldTwice(t *testing.T) {
+	t.Parallel()
+	socket := listenTLS(t)
+	m := start(t, plan{sockets: []testSocket{socket}}).admit()
+	h := newH2Client(t, dial(t, socket, "h2"))
+	h.settle()
+	h.post(1, "x", true)
+	h.expectAnswer(1, "x")
+	m.drain()
+	h.expectGoAway(lastPossibleStream)
+	h.expectGoAway(1)
+	m.awaitExit(0)
+}
+
+func TestProbeMaySpeakHTTP2(t *testing.T) {
+	t.Parallel()
+	m := start(t, plan{sockets: []testSocket{listenTLS(t)}})
+	m.hear()
+	c, err := wire.Dial(m.probe, true)
+	check(t, err)
+	defer func() { _ = c.Close() }()
+	check(t, c.SetDeadline(time.Now().Add(patience)))
+	secured := tls.Client(c, clientConfig("h2"))
+	check(t, secured.Handshake())
+	h := newH2Client(t, secured)
+	h.settle()
+	h.post(1, "x", true)
+	h.expectAnswer(1, "x")
+	if got := m.slot().Requests.Load(); got != 0 {
+		t.Errorf("requests: got %d, want 0: probes do not count", got)
+	}
+}

@@ -1,0 +1,186 @@
+package worker
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+
+	"example.com/handover/worker/wire"
+	"golang.org/x/sys/unix"
+)
+
+// lifeline ties this process to its master. Three goroutines listen, each until
+// its descriptor or the process ends: to ctl, to the serve pipe, to SIGTERM.
+// What they hear they say by closing a channel, each of which has one closer.
+type lifeline struct {
+	ctl       *wire.Packets // read by hear alone; written by Serve or Listeners
+	err       error         // why there is none
+	accepting *os.File
+	gone      *os.File // held, for the garbage collector would close it; ends with the process
+
+	settings chan wire.Settings // the first message
+	started  chan struct{}      // closed at "go"
+	ending   chan struct{}      // closed when the drain is to begin
+	draining chan struct{}      // closed when accepting has ended
+
+	starting sync.Once
+	stopping sync.Once
+	taken    atomic.Bool
+	boot     atomic.Pointer[boot]
+}
+
+// line is made by a variable's initialiser, because it has to be there before
+// main: a worker whose own start takes long would otherwise not notice the
+// death of its master, and SIGHUP to the process group would kill it. Package
+// wire, initialised earlier, has marked the descriptors by then.
+var line = tie()
+
+func tie() *lifeline {
+	l := &lifeline{
+		settings: make(chan wire.Settings, 1),
+		started:  make(chan struct{}),
+		ending:   make(chan struct{}),
+		draining: make(chan struct{}),
+	}
+	if !Supervised() {
+		l.err = errUnsupervised
+		return l
+	}
+	// Caught and dropped rather than ignored: an ignored signal would stay ignored
+	// in every program that a handler starts (execve(2)).
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT)
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, unix.SIGTERM)
+	go func() {
+		<-term
+		l.stop()
+	}()
+	l.gone = wire.Take(wire.DescriptorGone)
+	l.accepting = wire.Take(wire.DescriptorAccepting)
+	serve, ctl := wire.Take(wire.DescriptorServe), wire.Take(wire.DescriptorControl)
+	if serve == nil || ctl == nil {
+		l.err = fmt.Errorf("take descriptors: %q and %q are missing among the inherited", wire.DescriptorServe, wire.DescriptorControl)
+		return l
+	}
+	if l.ctl, l.err = wire.NewPackets(ctl); l.err != nil {
+		return l
+	}
+	stderr := wire.Take(wire.DescriptorStderr)
+	go l.hear(stderr)
+	go func() {
+		_, _ = io.Copy(io.Discard, serve) // an error means its end, too
+		_ = serve.Close()
+		l.stop()
+	}()
+	return l
+}
+
+// hear follows the ctl socketpair. Its end before "go" ends the process: who
+// never met a client and has no master serves nobody.
+func (l *lifeline) hear(stderr *os.File) {
+	for {
+		p, err := l.ctl.Receive()
+		if err != nil {
+			if l.hasStarted() {
+				return
+			}
+			os.Exit(1)
+		}
+		m, err := wire.Decode(p.Data)
+		p.Close()
+		switch {
+		case err != nil && l.hasStarted():
+			// A later release may know more messages; a serving worker stays.
+		case err != nil:
+			_ = l.fail(err)
+			os.Exit(1)
+		case m.Kind == wire.KindSettings:
+			select {
+			case l.settings <- *m.Settings:
+			default:
+			}
+		case m.Kind == wire.KindGo:
+			l.start(stderr)
+		case m.Kind == wire.KindQuit:
+			os.Exit(0)
+		}
+	}
+}
+
+// start opens the gate. Until then descriptor 2 may lead to whoever waits for the
+// outcome of the boot; from then on to where the log goes.
+func (l *lifeline) start(stderr *os.File) {
+	l.starting.Do(func() {
+		if stderr != nil {
+			_ = unix.Dup3(wire.Descriptor(stderr), 2, 0)
+			_ = stderr.Close()
+		}
+		close(l.started)
+	})
+}
+
+// stop begins the drain. Before "go" there is nothing to drain.
+func (l *lifeline) stop() {
+	l.stopping.Do(func() {
+		if !l.hasStarted() {
+			os.Exit(0)
+		}
+		close(l.ending)
+	})
+}
+
+func (l *lifeline) hasStarted() bool {
+	select {
+	case <-l.started:
+		return true
+	default:
+		return false
+	}
+}
+
+// prepare waits for the settings and builds what they ask for. It can be done
+// once in a process.
+func (l *lifeline) prepare() (*boot, error) {
+	if l.err != nil {
+		return nil, l.err
+	}
+	if l.taken.Swap(true) {
+		return nil, errServedTwice
+	}
+	b, err := newBoot(<-l.settings)
+	if err != nil {
+		return nil, l.fail(err)
+	}
+	l.boot.Store(b)
+	go b.beat()
+	return b, nil
+}
+
+// ready says that the proof may begin.
+func (l *lifeline) ready() error { return l.say(wire.Message{Kind: wire.KindReady}) }
+
+// fail tells the master why this worker cannot serve, and returns that.
+func (l *lifeline) fail(err error) error {
+	_ = l.say(wire.Message{Kind: wire.KindFailed, Text: err.Error()})
+	return err
+}
+
+func (l *lifeline) say(m wire.Message) error {
+	b, err := wire.Encode(m)
+	if err != nil {
+		return err
+	}
+	return l.ctl.Send(b)
+}
+
+// stopAccepting tells the master, by the end of a pipe, that no client will
+// reach this worker any more, and then whoever asked for Draining.
+func (l *lifeline) stopAccepting() {
+	if l.accepting != nil {
+		_ = l.accepting.Close()
+	}
+	close(l.draining)
+}

@@ -1,0 +1,92 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+)
+
+// programs are what the test binary can be when started as a worker.
+var programs = map[string]func() error{
+	"serve":   func() error { return Serve(routes()) },
+	"foreign": foreign,
+	"idle":    func() error { select {} },
+	"deaf":    deaf,
+	"twice": func() error {
+		go func() { _ = Serve(routes()) }()
+		<-line.started
+		return Serve(routes())
+	},
+}
+
+func routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Generation", strconv.Itoa(Identify(r).Generation))
+		_, _ = w.Write(body)
+	})
+	mux.HandleFunc("GET /hijack", hijack)
+	mux.HandleFunc("GET /draining", func(w http.ResponseWriter, _ *http.Request) {
+		<-Draining()
+		_, _ = fmt.Fprint(w, "draining")
+	})
+	mux.HandleFunc("GET /log", func(_ http.ResponseWriter, _ *http.Request) { fmt.Fprintln(os.Stderr, "logged") })
+	return mux
+}
+
+// hijack says hello, draining once that is so, and whatever it is told.
+func hijack(w http.ResponseWriter, _ *http.Request) {
+	c, buffered, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer func() { _ = c.Close() }()
+	_, _ = fmt.Fprintln(c, "hello")
+	go func() {
+		<-Draining()
+		_, _ = fmt.Fprintln(c, "draining")
+	}()
+	_, _ = io.Copy(c, buffered)
+}
+
+// foreign is a program with a server of its own.
+func foreign() error {
+	listeners, err := Listeners()
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: routes()}
+	var loops sync.WaitGroup
+	for _, l := range listeners {
+		loops.Go(func() {
+			if err := server.Serve(l); !errors.Is(err, net.ErrClosed) {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		})
+	}
+	<-Draining()
+	loops.Wait()
+	return server.Shutdown(context.Background())
+}
+
+// deaf accepts, and does not care about drains.
+func deaf() error {
+	listeners, err := Listeners()
+	if err != nil {
+		return err
+	}
+	for {
+		_, _ = listeners[0].Accept()
+	}
+}

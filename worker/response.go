@@ -1,0 +1,84 @@
+package worker
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+)
+
+// response asks the client to close the connection if a drain has begun by the
+// time its header is written. It asks as late as that, so that requests which
+// were running when the drain began are told too. SetKeepAlivesEnabled(false)
+// is no substitute: it closes idle connections at once, under requests that are
+// on their way.
+//
+// A handler reaches all that net/http offers, by http.ResponseController or by
+// type assertion.
+type response struct {
+	http.ResponseWriter
+	draining *atomic.Bool
+	decided  bool
+}
+
+func (w *response) decide() {
+	if w.decided {
+		return
+	}
+	w.decided = true
+	if w.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// WriteHeader writes the header. Informational ones say nothing about the
+// connection, and that of a switched protocol says "Upgrade" there.
+func (w *response) WriteHeader(code int) {
+	switch {
+	case code == http.StatusSwitchingProtocols:
+		w.decided = true
+	case code >= http.StatusOK:
+		w.decide()
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Write writes a part of the body.
+func (w *response) Write(b []byte) (int, error) {
+	w.decide()
+	return w.ResponseWriter.Write(b)
+}
+
+// WriteString writes a part of the body without copying it.
+func (w *response) WriteString(s string) (int, error) {
+	w.decide()
+	return io.WriteString(w.ResponseWriter, s)
+}
+
+// ReadFrom copies r to the body; net/http uses sendfile where it can.
+func (w *response) ReadFrom(r io.Reader) (int64, error) {
+	w.decide()
+	if to, ok := w.ResponseWriter.(io.ReaderFrom); ok {
+		return to.ReadFrom(r)
+	}
+	return io.Copy(struct{ io.Writer }{w.ResponseWriter}, r)
+}
+
+// Flush sends what was written so far.
+func (w *response) Flush() { _ = w.FlushError() }
+
+// FlushError is Flush for http.ResponseController.
+func (w *response) FlushError() error {
+	w.decide()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack hands the connection to the handler; the drain waits for its end.
+func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.decided = true
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// Unwrap is for http.ResponseController.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

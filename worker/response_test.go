@@ -1,0 +1,117 @@
+package worker
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// ask serves one request by handler, wrapped, over a real connection.
+func ask(t *testing.T, draining *atomic.Bool, handler http.HandlerFunc) (*http.Response, string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wrapped := &response{ResponseWriter: w, draining: draining}
+		handler(wrapped, r)
+		wrapped.decide()
+	}))
+	defer server.Close()
+	c, err := net.Dial("tcp", server.Listener.Addr().String())
+	check(t, err)
+	defer func() { _ = c.Close() }()
+	_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	check(t, err)
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	check(t, err)
+	if answer.StatusCode == http.StatusSwitchingProtocols {
+		return answer, ""
+	}
+	body, err := io.ReadAll(answer.Body)
+	check(t, err)
+	return answer, string(body)
+}
+
+func TestEveryWayToAnswerSaysCloseWhileDraining(t *testing.T) {
+	t.Parallel()
+	file := t.TempDir() + "/file"
+	check(t, os.WriteFile(file, []byte("body"), 0o600))
+	ways := map[string]http.HandlerFunc{
+		"header": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			_, _ = w.Write([]byte("body"))
+		},
+		"write":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("body")) },
+		"string": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "body") },
+		"copy":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, strings.NewReader("body")) },
+		"file":   func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) },
+		"flush":  func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush(); _, _ = w.Write([]byte("body")) },
+		"controller": func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).Flush()
+			_, _ = w.Write([]byte("body"))
+		},
+		"empty": func(http.ResponseWriter, *http.Request) {},
+	}
+	for name, way := range ways {
+		for _, draining := range []bool{false, true} {
+			var flag atomic.Bool
+			answer, body := ask(t, &flag, func(w http.ResponseWriter, r *http.Request) {
+				flag.Store(draining) // while the request runs
+				way(w, r)
+			})
+			if answer.Close != draining {
+				t.Errorf("%s, draining %v: got close %v", name, draining, answer.Close)
+			}
+			if body != "body" && name != "empty" {
+				t.Errorf("%s: got body %q, want \"body\"", name, body)
+			}
+		}
+	}
+}
+
+func TestInformationalAnswersDecideNothing(t *testing.T) {
+	t.Parallel()
+	var flag atomic.Bool
+	recorder := httptest.NewRecorder()
+	w := &response{ResponseWriter: recorder, draining: &flag}
+	w.WriteHeader(http.StatusEarlyHints)
+	flag.Store(true)
+	w.WriteHeader(http.StatusOK)
+	if got := w.Header().Get("Connection"); got != "close" {
+		t.Errorf("final answer after early hints: got Connection %q, want close", got)
+	}
+}
+
+func TestSwitchedProtocolKeepsItsConnectionHeader(t *testing.T) {
+	t.Parallel()
+	var flag atomic.Bool
+	flag.Store(true)
+	answer, _ := ask(t, &flag, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "x")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+	})
+	if got := answer.Header.Get("Connection"); got != "Upgrade" {
+		t.Errorf("switching protocols: got Connection %q, want Upgrade", got)
+	}
+}
+
+func TestHandlersReachDeadlinesThroughUnwrap(t *testing.T) {
+	t.Parallel()
+	var flag atomic.Bool
+	_, body := ask(t, &flag, func(w http.ResponseWriter, _ *http.Request) {
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			_, _ = io.WriteString(w, err.Error())
+		}
+		if _, ok := w.(io.ReaderFrom); !ok {
+			_, _ = io.WriteString(w, "no ReaderFrom")
+		}
+	})
+	if body != "" {
+		t.Errorf("response controller: got %q, want nothing to complain of", body)
+	}
+}

@@ -1,0 +1,118 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// What any client is held to.
+const (
+	readHeaderTimeout = 30 * time.Second // the TLS handshake included
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// server serves the clients and probes of one worker. Its goroutines are one
+// accept loop for each socket and one for the probes; draining is written by
+// drain alone.
+type server struct {
+	*boot
+	http     *http.Server
+	roster   *roster
+	probes   *probes
+	draining atomic.Bool
+	loops    sync.WaitGroup // accepting clients
+}
+
+// private is the context key that marks requests of the master's.
+type private struct{}
+
+func newServer(b *boot, handler http.Handler) (*server, error) {
+	if handler == nil {
+		handler = http.DefaultServeMux
+	}
+	s := &server{boot: b, roster: newRoster(b.slot)}
+	s.probes = newProbes(b, s.roster)
+	s.http = &http.Server{
+		Handler:           s.counted(handler),
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          log.New(complaints{b.log}, "", 0),
+		ConnState:         s.roster.observe,
+		BaseContext:       s.baseContext,
+	}
+	return s, s.configureHTTP2()
+}
+
+func (s *server) baseContext(l net.Listener) context.Context {
+	if l == net.Listener(s.probes) {
+		return context.WithValue(context.Background(), private{}, true)
+	}
+	return context.Background()
+}
+
+// counted counts the answered requests, and lets a drain put its word into the
+// HTTP/1 responses. An HTTP/2 response stays bare: x/net/http2 would take
+// "Connection: close" for a final GOAWAY.
+func (s *server) counted(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Context().Value(private{}) == nil {
+			defer s.slot.Requests.Add(1)
+		}
+		if r.ProtoMajor != 1 {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		wrapped := &response{ResponseWriter: w, draining: &s.draining}
+		handler.ServeHTTP(wrapped, r)
+		wrapped.decide() // net/http writes the header of an empty response
+	})
+}
+
+// run proves itself, accepts clients from "go" on, and returns after the drain.
+func (s *server) run(l *lifeline) error {
+	var proof sync.WaitGroup
+	proof.Go(func() { _ = s.http.Serve(s.probes) })
+	defer proof.Wait()
+	if err := l.ready(); err != nil {
+		_ = s.http.Close()
+		return err
+	}
+	<-l.started
+	failed := make(chan error, len(s.sockets))
+	for _, socket := range s.sockets {
+		s.loops.Go(func() { failed <- s.http.Serve(&clients{socket: socket, roster: s.roster, config: s.tls}) })
+	}
+	var err error
+	select {
+	case <-l.ending:
+	case err = <-failed:
+		s.log.Error("accept clients", "err", err)
+	}
+	s.drain(l.stopAccepting)
+	return err
+}
+
+// complaints is the writer behind http.Server.ErrorLog. What it has to say of
+// clients (failed handshakes, mostly) is noise, but a panic of a handler is not.
+type complaints struct{ log *slog.Logger }
+
+// Write logs one line.
+func (c complaints) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(line, []byte("panic serving")) {
+		level = slog.LevelError
+	}
+	if c.log.Enabled(context.Background(), level) {
+		c.log.Log(context.Background(), level, "http server", "text", string(bytes.TrimSpace(line)))
+	}
+	return len(line), nil
+}

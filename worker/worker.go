@@ -1,0 +1,60 @@
+package worker
+
+import (
+	"crypto/x509"
+	"errors"
+	"net/http"
+
+	"example.com/handover/worker/wire"
+)
+
+var (
+	errUnsupervised = errors.New("no supervisor started this worker; start it with: handover run -- ./program")
+	errServedTwice  = errors.New("serve: a worker serves once, by Serve or by Listeners")
+)
+
+// Supervised says whether a supervisor started this process as a worker.
+func Supervised() bool { return wire.Role() == wire.RoleWorker }
+
+// Serve serves the supervisor's listeners with handler until this worker is
+// told to go. It returns nil when the drain is complete; an error says why it
+// could not serve.
+func Serve(handler http.Handler) error {
+	b, err := line.prepare()
+	if err != nil {
+		return err
+	}
+	s, err := newServer(b, handler)
+	if err != nil {
+		return line.fail(err)
+	}
+	return s.run(line)
+}
+
+// Draining returns a channel that is closed when this worker stops accepting.
+// Whoever holds a connection of its own, such as a websocket, then has until
+// graceful_timeout to end it.
+func Draining() <-chan struct{} { return line.draining }
+
+// Identity says which worker answers, and with which certificate.
+type Identity struct {
+	Generation  int
+	Slot        int
+	Certificate *x509.Certificate // nil over plain HTTP
+}
+
+// Identify returns the identity under which this worker answers r. Before it
+// serves, and without a supervisor, it is empty.
+func Identify(r *http.Request) Identity {
+	b := line.boot.Load()
+	if b == nil {
+		return Identity{}
+	}
+	id := Identity{Generation: b.settings.Generation, Slot: b.settings.Slot}
+	if r.TLS != nil && b.certificates != nil {
+		if c, err := b.certificates.find(r.TLS.ServerName)[0].load(); err == nil {
+			id.Certificate = c.Leaf
+		}
+	}
+	return id
+}
