@@ -4,14 +4,8 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,24 +13,19 @@ import (
 
 	"example.com/handover/signals"
 	"example.com/handover/supervisor"
-	"example.com/handover/supervisor/cert"
+	"example.com/handover/supervisor/command"
 	"example.com/handover/supervisor/config"
-	"example.com/handover/supervisor/control"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/app"
 	"example.com/handover/worker/wire"
 	"github.com/urfave/cli/v2"
 )
 
-// version is set at link time; without that the build information counts.
+// version is set at link time.
 var version string
 
-// patience is how long a command waits for an answer of the instance.
-const patience = 10 * time.Second
-
 func main() {
-	// The role comes first: a worker was started with the arguments of a program
-	// that may have flags of its own.
+	// The role comes before any flag: a worker has none.
 	if wire.Role() == wire.RoleWorker {
 		os.Exit(end(app.Serve()))
 	}
@@ -48,51 +37,29 @@ func end(err error) int {
 	if err == nil {
 		return status.ExitDone
 	}
-	f := explain(err)
+	f := command.Explain(err)
 	f.Write(os.Stderr, status.Coloured(os.Stderr))
 	return f.Code
 }
 
-func explain(err error) *status.Failure {
-	var failure *status.Failure
-	var problems *config.Error
-	var answer *control.Error
-	switch {
-	case errors.As(err, &failure):
-		return failure
-	case errors.As(err, &problems):
-		f := &status.Failure{Code: status.ExitConfig}
-		for _, p := range problems.Problems {
-			f.Complaints = append(f.Complaints, status.Complaint{Message: p.String(), Hint: p.Hint})
-		}
-		return f
-	case errors.Is(err, control.ErrNotRunning):
-		return status.Failed(status.ExitNotRunning, `"handover run" with the same -c starts it`, "%v", err)
-	case errors.Is(err, control.ErrTimeout):
-		return status.Failed(status.ExitTimeout, `what was asked for may still happen: see "handover status"`, "%v", err)
-	case errors.As(err, &answer):
-		return status.Failed(status.ExitFailed, answer.Hint, "%s", answer.Message)
-	default:
-		return status.Failed(status.ExitFailed, "", "%v", err)
+// arrange lets flags follow the number of scale: the parser takes none after
+// the first other word.
+func arrange(args []string) []string {
+	at := slices.Index(args, "scale") + 1
+	if at == 0 || at >= len(args) || strings.HasPrefix(args[at], "-") || slices.Contains(args[:at], "run") {
+		return args
 	}
+	number := args[at]
+	return append(slices.Delete(slices.Clone(args), at, at+1), number)
 }
 
 func application() *cli.App {
 	commands := []*cli.Command{
 		runCommand(), checkCommand(), reloadCommand(), statusCommand(), scaleCommand(),
-		{
-			Name: "reopen", Usage: "open the log files anew, as USR1 does", Action: alone(reopen),
-			Description: "After a log rotation:\n\n  mv access.log access.log.1 && handover reopen",
-		},
-		stopCommand(), helpCommand(),
-		{
-			Name: "version", Usage: "print the versions of handover, Go and tableflip", Action: alone(printVersion),
-			Description: "The first word is always \"handover\":\n\n  handover version | awk 'NR == 1 { print $2 }'",
-		},
+		reopenCommand(), stopCommand(), versionCommand(), helpCommand(),
 	}
 	for _, c := range commands {
 		c.HideHelpCommand, c.OnUsageError = true, misused
-		c.HelpName = "handover " + c.Name
 		if c.Name != "version" && c.Name != "help" {
 			c.Flags = append([]cli.Flag{configFlag()}, c.Flags...)
 		}
@@ -101,7 +68,7 @@ func application() *cli.App {
 		Name: "handover", HelpName: "handover", Usage: "pre-forked workers that are replaced without losing a request",
 		UsageText:   "handover COMMAND [-c FILE] [OPTIONS]\nhandover help COMMAND",
 		Description: "Exit codes:\n\n" + status.ExitCodes,
-		Commands:    commands, Flags: []cli.Flag{configFlag()},
+		Commands:    commands, Flags: []cli.Flag{configFlag(), cli.HelpFlag},
 		HideHelpCommand: true, HideVersion: true, OnUsageError: misused, Action: noCommand,
 		// Errors are shown and turned into an exit code in one place: end.
 		ExitErrHandler: func(*cli.Context, error) {},
@@ -115,8 +82,22 @@ func configFlag() cli.Flag {
 	}
 }
 
-func jsonFlag(what string) cli.Flag {
-	return &cli.BoolFlag{Name: "json", Usage: "print " + what + " as JSON"}
+// configPath takes -c from after the command or from before it.
+func configPath(c *cli.Context) string {
+	for _, level := range c.Lineage() {
+		if path := level.String("config"); path != "" {
+			return config.Find(path)
+		}
+	}
+	return config.Find("")
+}
+
+func jsonFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print the outcome as JSON"}
+}
+
+func output(c *cli.Context) command.Output {
+	return command.Output{File: os.Stdout, JSON: c.Bool("json")}
 }
 
 func runCommand() *cli.Command {
@@ -124,21 +105,21 @@ func runCommand() *cli.Command {
 		Name: "run", Usage: "start; with COMMAND the workers are that program", Action: run,
 		UsageText: "handover run [-c FILE] [-- COMMAND ARG...]",
 		Description: "Examples:\n\n" +
-			"  handover run                                   a welcome page on https://127.0.0.1:8443\n" +
+			"  handover run                               a welcome page on https://127.0.0.1:8443\n" +
 			"  handover run -c /etc/handover/config.toml\n" +
-			"  handover run -- ./myapp -flag                  a program that calls worker.Serve\n\n" +
+			"  handover run -- ./myapp -flag              a program that calls worker.Serve\n\n" +
 			"Signals, to the process that was started:\n\n" + signals.Help(),
 	}
 }
 
 func run(c *cli.Context) error {
-	command := c.Args().Slice()
+	words := c.Args().Slice()
 	// The parser drops the dashes. Without them a word here is more likely a
 	// forgotten -c than a program.
-	if at := len(os.Args) - len(command); len(command) > 0 && os.Args[at-1] != "--" {
-		return status.Failed(status.ExitUsage, `a configuration goes after -c, a program after "--"`, "unexpected argument %q", command[0])
+	if at := len(os.Args) - len(words); len(words) > 0 && os.Args[at-1] != "--" {
+		return status.Failed(status.ExitUsage, `a configuration goes after -c, a program after "--"`, "unexpected argument %q", words[0])
 	}
-	code := supervisor.Main(supervisor.Options{ConfigPath: configPath(c), Command: command, Version: ownVersion()})
+	code := supervisor.Main(supervisor.Options{ConfigPath: configPath(c), Command: words, Version: command.Version(version)})
 	if code != status.ExitDone {
 		return &status.Failure{Code: code} // it has said why
 	}
@@ -147,167 +128,146 @@ func run(c *cli.Context) error {
 
 func checkCommand() *cli.Command {
 	return &cli.Command{
-		Name: "check", Usage: "judge configuration and certificates as a reload would", Action: alone(check),
-		Flags: []cli.Flag{jsonFlag("the result")},
+		Name: "check", Usage: "judge configuration and certificates as a reload would",
+		Flags: []cli.Flag{jsonFlag()},
 		Description: "Changes nothing. Certificates are compared with what a running instance serves.\nExits 0, 65 or 78.\n\n" +
-			"  handover check -c new.toml && mv new.toml config.toml && handover reload\n" +
+			"  handover check && handover reload\n" +
 			"  handover check --json | jq '.checks[].name'",
+		Action: alone(func(c *cli.Context) error { return command.Check(c.Context, configPath(c), output(c)) }),
 	}
-}
-
-func check(c *cli.Context) error {
-	configuration, err := config.Load(configPath(c))
-	if err != nil {
-		return err
-	}
-	if err := cert.CheckNames(configuration.TLS.Checks); err != nil {
-		return status.Failed(status.ExitConfig, "", "%v", err)
-	}
-	request := cert.Request{Sources: configuration.Certificate, Served: served(c.Context, configuration), Moved: configuration.TLS.Checks}
-	request.MinVersion = configuration.TLS.Version()
-	bundle, checks, err := cert.Take(c.Context, request)
-	var refusal *cert.Refusal
-	if err != nil && !errors.As(err, &refusal) {
-		return err
-	}
-	result := status.CheckResult{Accepted: refusal == nil, Checks: checks, Certificates: []status.Certificate{}}
-	if result.Accepted {
-		result.Certificates = bundle.Published()
-	}
-	if c.Bool("json") {
-		err = printJSON(result)
-	} else {
-		status.WriteCheckResult(os.Stdout, result, time.Now(), status.Coloured(os.Stdout))
-		err = nil
-	}
-	if result.Accepted || err != nil {
-		return err
-	}
-	if c.Bool("json") {
-		return &status.Failure{Code: status.ExitRefused}
-	}
-	return status.Refused(checks)
-}
-
-// served returns what a running instance serves, nil if there is none.
-func served(ctx context.Context, configuration *config.Config) []status.Certificate {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	s, err := control.Dial(configuration.ControlSocket()).Status(ctx)
-	switch {
-	case err == nil:
-		return s.Certificates
-	case !errors.Is(err, control.ErrNotRunning):
-		fmt.Fprintf(os.Stderr, "warn: not compared with what is served: %v\n", err)
-	}
-	return nil
 }
 
 func reloadCommand() *cli.Command {
 	return &cli.Command{
-		Name: "reload", Usage: "as HUP, but wait, show each step, and say how it ended", Action: alone(reload),
+		Name: "reload", Usage: "as HUP, but wait, show each step, and say how it ended",
 		Flags: []cli.Flag{
-			&cli.DurationFlag{Name: "timeout", Value: time.Minute, Usage: "wait this `LONG`; the reload goes on after it"},
+			&cli.DurationFlag{Name: "timeout", Value: time.Minute, DefaultText: "60s", Usage: "wait this `LONG` for the outcome"},
 			&cli.StringSliceFlag{Name: "allow", Usage: "only warn of `CHECK`, this once; may be repeated"},
-			jsonFlag("the outcome"),
+			jsonFlag(),
 		},
 		Description: "When it exits 0 every new connection meets the new generation and its certificates.\n\n" +
 			"  certbot renew --deploy-hook 'handover reload -c /etc/handover/config.toml'\n" +
 			"  handover reload --timeout 5m --allow name.lost",
+		Action: alone(func(c *cli.Context) error {
+			return command.Reload(c.Context, configPath(c), c.Duration("timeout"), c.StringSlice("allow"), output(c))
+		}),
 	}
-}
-
-func reload(c *cli.Context) error {
-	if c.Duration("timeout") <= 0 {
-		return status.Failed(status.ExitUsage, "such as --timeout 60s", "--timeout %v: not a time to wait", c.Duration("timeout"))
-	}
-	allow := c.StringSlice("allow")
-	if err := cert.CheckAllow(allow); err != nil {
-		return status.Failed(status.ExitUsage, "", "--allow: %v", err)
-	}
-	client, err := instance(c)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
-	defer cancel()
-	asked, silent := time.Now(), c.Bool("json")
-	outcome, err := client.Reload(ctx, allow, func(s status.Step) {
-		if !silent {
-			status.WriteStep(os.Stdout, asked, s)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	failure := outcome.Failure()
-	if silent {
-		if err := printJSON(outcome); err != nil || failure == nil {
-			return err
-		}
-		return &status.Failure{Code: failure.Code}
-	}
-	status.WriteReload(os.Stdout, outcome, status.Coloured(os.Stdout))
-	if failure == nil {
-		return nil // not failure, which as an error would not be nil
-	}
-	return failure
 }
 
 func statusCommand() *cli.Command {
 	return &cli.Command{
 		Name: "status", Usage: "show generations, workers, certificates and the last reload",
-		Flags: []cli.Flag{jsonFlag("everything")},
+		Flags: []cli.Flag{jsonFlag()},
 		Description: "Exits 69 if nothing runs.\n\n" +
 			"  handover status\n  handover status --json | jq '.certificates[] | {name, not_after}'",
-		Action: alone(func(c *cli.Context) error {
-			return ask(c, func(ctx context.Context, client *control.Client) error {
-				s, err := client.Status(ctx)
-				if err != nil {
-					return err
-				}
-				if c.Bool("json") {
-					return printJSON(s)
-				}
-				status.Write(os.Stdout, s, time.Now(), status.Coloured(os.Stdout))
-				return nil
-			})
-		}),
+		Action: alone(func(c *cli.Context) error { return command.Status(c.Context, configPath(c), output(c)) }),
 	}
 }
 
 func scaleCommand() *cli.Command {
 	return &cli.Command{
-		Name: "scale", Usage: "set the number of workers, as TTIN and TTOU do by one", UsageText: "handover scale [-c FILE] N",
+		Name: "scale", Usage: "set the number of workers", UsageText: "handover scale [-c FILE] N",
 		Description: "It lasts through reloads until the number in the configuration changes.\n\n  handover scale 4",
 		Action: func(c *cli.Context) error {
 			workers, err := strconv.Atoi(c.Args().First())
-			if err != nil || c.NArg() != 1 || workers < 1 || workers > wire.MaxSlots {
-				return status.Failed(status.ExitUsage, "such as: handover scale 4", "expected one number of workers from 1 to %d, found %q", wire.MaxSlots, strings.Join(c.Args().Slice(), " "))
+			if err != nil || c.NArg() != 1 {
+				return status.Failed(status.ExitUsage, "such as: handover scale 4", "expected one number of workers, found %q", strings.Join(c.Args().Slice(), " "))
 			}
-			return ask(c, func(ctx context.Context, client *control.Client) error {
-				if _, err := client.Scale(ctx, workers); err != nil {
-					return err
-				}
-				fmt.Printf("workers wanted: %d\n", workers)
-				return nil
-			})
+			return command.Scale(c.Context, configPath(c), workers, output(c))
 		},
 	}
 }
 
-func reopen(c *cli.Context) error {
-	return ask(c, func(ctx context.Context, client *control.Client) error { return client.Reopen(ctx) })
+func reopenCommand() *cli.Command {
+	return &cli.Command{
+		Name: "reopen", Usage: "open the log files anew, as USR1 does",
+		Description: "After a log rotation:\n\n  mv handover.log handover.log.1 && handover reopen",
+		Action:      alone(func(c *cli.Context) error { return command.Reopen(c.Context, configPath(c)) }),
+	}
 }
 
 func stopCommand() *cli.Command {
 	return &cli.Command{
 		Name: "stop", Usage: "stop gracefully as TERM does, or at once as QUIT does",
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "quick", Usage: "do not wait for clients"}},
-		Description: "Asks for a stop and returns; clients are answered until graceful_timeout.\n\n" +
-			"  handover stop\n  handover stop --quick",
-		Action: alone(func(c *cli.Context) error {
-			return ask(c, func(ctx context.Context, client *control.Client) error { return client.Stop(ctx, c.Bool("quick")) })
-		}),
+		Flags:       []cli.Flag{&cli.BoolFlag{Name: "quick", DisableDefaultText: true, Usage: "do not wait for clients"}},
+		Description: "Asks for a stop and returns. Clients have until graceful_timeout.\n\n  handover stop\n  handover stop --quick",
+		Action:      alone(func(c *cli.Context) error { return command.Stop(c.Context, configPath(c), c.Bool("quick")) }),
 	}
 }
+
+func versionCommand() *cli.Command {
+	return &cli.Command{
+		Name: "version", Usage: "print the versions of handover, Go and tableflip",
+		Description: "For scripts:\n\n  handover version | awk 'NR == 1 { print $2 }'",
+		Action:      alone(func(*cli.Context) error { return command.PrintVersion(os.Stdout, version) }),
+	}
+}
+
+func helpCommand() *cli.Command {
+	return &cli.Command{
+		Name: "help", Usage: "explain a command", UsageText: "handover help [COMMAND]",
+		Description: "The same as COMMAND --help:\n\n  handover help reload",
+		Action: func(c *cli.Context) error {
+			name := c.Args().First()
+			switch {
+			case name == "":
+				return cli.ShowAppHelp(c)
+			case c.App.Command(name) == nil:
+				return unknown(c, name)
+			}
+			return cli.ShowCommandHelp(c.Lineage()[1], name)
+		},
+	}
+}
+
+// alone is for commands that take flags but no further words.
+func alone(action cli.ActionFunc) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if c.Args().Present() {
+			return status.Failed(status.ExitUsage, more(c), "unexpected argument %q", c.Args().First())
+		}
+		return action(c)
+	}
+}
+
+// noCommand is what happens when the first word is none of the commands.
+func noCommand(c *cli.Context) error {
+	if name := c.Args().First(); name != "" {
+		return unknown(c, name)
+	}
+	return status.Failed(status.ExitUsage, `"handover --help" lists the commands, "handover run" starts with built-in defaults`, "no command given")
+}
+
+func unknown(c *cli.Context, name string) error {
+	names := make([]string, 0, len(c.App.Commands))
+	for _, command := range c.App.Commands {
+		names = append(names, command.Name)
+	}
+	hint := meant(name, names) + `"handover --help" lists the commands`
+	return status.Failed(status.ExitUsage, hint, "unknown command %q", name)
+}
+
+// misused is what happens when a flag is unknown or has a wrong value.
+func misused(c *cli.Context, err error, _ bool) error {
+	name, isUnknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !isUnknown {
+		return status.Failed(status.ExitUsage, more(c), "%v", err)
+	}
+	var names []string
+	for _, f := range c.Command.Flags {
+		names = append(names, "--"+f.Names()[0])
+	}
+	// The parser takes one dash for two, but not everybody knows.
+	name = "--" + name
+	return status.Failed(status.ExitUsage, meant(name, names)+more(c), "unknown flag %q", name)
+}
+
+// meant begins a hint with the nearest of the words, if one is near.
+func meant(word string, words []string) string {
+	if nearest := config.Nearest(word, words); nearest != "" {
+		return fmt.Sprintf("did you mean %q? ", nearest)
+	}
+	return ""
+}
+
+func more(c *cli.Context) string { return fmt.Sprintf("%q explains it", c.Command.HelpName+" --help") }

@@ -120,6 +120,7 @@ func TestACommandAfterDashesIsServedWithoutAConfig(t *testing.T) {
 	// Without a config the address is fixed: two such tests cannot run at once.
 	i := harness.Prepare(t, harness.Config{})
 	i.Addr = "127.0.0.1:8443"
+	i.Config.Folder = harness.Folder(t) // ./config.toml would be found in the instance's own
 	i.Config.Words = append([]string{"run", "--"}, i.Config.Command...)
 	i.Config.Env = []string{"XDG_RUNTIME_DIR=" + i.Dir, "TMPDIR=" + i.Dir}
 	i.Launch()

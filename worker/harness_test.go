@@ -92,77 +92,96 @@ func listen(t *testing.T, network, address string, withTLS bool) testSocket {
 
 func listenTLS(t *testing.T) testSocket { return listen(t, "tcp", "127.0.0.1:0", true) }
 
+// parcel is what a worker inherits.
+type parcel struct {
+	names []string
+	files []*os.File // closed when the worker has them
+}
+
+func (p *parcel) add(name string, f *os.File) {
+	p.names, p.files = append(p.names, name), append(p.files, f)
+}
+
 // start starts a worker. It is killed at the end of the test.
 func start(t *testing.T, p plan) *master {
 	t.Helper()
+	fillIn(&p)
 	m := &master{t: t, exited: make(chan syscall.WaitStatus, 1)}
-	names := []string{}
-	files := []uintptr{0, 1, 2}
-	theirs := []*os.File{}
-	give := func(name string, f *os.File) {
-		names, theirs = append(names, name), append(theirs, f)
-		files = append(files, uintptr(wire.Descriptor(f)))
-	}
-	m.ctl = packets(t, wire.DescriptorControl, give)
-	m.probe = packets(t, wire.DescriptorProbe, give)
-	m.serve = pipe(t, wire.DescriptorServe, true, give)
-	m.accepting = pipe(t, wire.DescriptorAccepting, false, give)
-	m.gone = pipe(t, wire.DescriptorGone, false, give)
+	var inherited parcel
+	m.ctl = packets(t, wire.DescriptorControl, inherited.add)
+	m.probe = packets(t, wire.DescriptorProbe, inherited.add)
+	m.serve = pipe(t, wire.DescriptorServe, true, inherited.add)
+	m.accepting = pipe(t, wire.DescriptorAccepting, false, inherited.add)
+	m.gone = pipe(t, wire.DescriptorGone, false, inherited.add)
 	counters, memory, err := wire.CreateCounters(1)
 	check(t, err)
 	t.Cleanup(func() { _ = counters.Close() })
 	m.counters = counters
-	give(wire.DescriptorCounters, memory)
+	inherited.add(wire.DescriptorCounters, memory)
 	if !p.noBundle {
-		if p.pairs == nil {
-			p.pairs = []wire.Pair{newPair(t, "localhost")}
-		}
-		b, err := wire.EncodeBundle(p.pairs)
-		check(t, err)
-		sealed, err := wire.Seal("bundle", b)
-		check(t, err)
-		give(wire.DescriptorBundle, sealed)
+		inherited.add(wire.DescriptorBundle, sealBundle(t, p.pairs))
 	}
 	if p.stderr != nil {
-		give(wire.DescriptorStderr, p.stderr)
+		inherited.add(wire.DescriptorStderr, p.stderr)
 	}
-	fillIn(&p)
 	for i, s := range p.sockets {
 		name := fmt.Sprintf("listen%d", i)
 		copied, err := wire.Duplicate(s.file)
 		check(t, err)
-		give(name, copied)
+		inherited.add(name, copied)
 		p.settings.Listeners = append(p.settings.Listeners, wire.Listener{Descriptor: name, Address: s.addr.String(), TLS: s.tls})
 	}
+	m.spawn(p.program, inherited)
+	m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings})
+	return m
+}
+
+func sealBundle(t *testing.T, pairs []wire.Pair) *os.File {
+	t.Helper()
+	if pairs == nil {
+		pairs = []wire.Pair{newPair(t, "localhost")}
+	}
+	b, err := wire.EncodeBundle(pairs)
+	check(t, err)
+	sealed, err := wire.Seal("bundle", b)
+	check(t, err)
+	return sealed
+}
+
+// spawn starts the process and the goroutine that reaps it.
+func (m *master) spawn(program string, inherited parcel) {
+	m.t.Helper()
+	files := []uintptr{0, 1, 2}
+	for _, f := range inherited.files {
+		files = append(files, uintptr(wire.Descriptor(f)))
+	}
 	// The race detector would hold each exit up for a second.
-	env := append(os.Environ(), "GORACE=atexit_sleep_ms=0", wire.RoleVariable+"="+wire.RoleWorker,
-		wire.DescriptorsVariable+"="+strings.Join(names, ":"), programVariable+"="+p.program)
-	m.pid, err = syscall.ForkExec("/proc/self/exe", os.Args[:1], &syscall.ProcAttr{Env: env, Files: files})
-	for _, f := range theirs {
+	env := append(os.Environ(), "GORACE=atexit_sleep_ms=0", programVariable+"="+program,
+		wire.RoleVariable+"="+wire.RoleWorker, wire.DescriptorsVariable+"="+strings.Join(inherited.names, ":"))
+	pid, err := syscall.ForkExec("/proc/self/exe", os.Args[:1], &syscall.ProcAttr{Env: env, Files: files})
+	for _, f := range inherited.files {
 		_ = f.Close()
 	}
-	check(t, err)
+	check(m.t, err)
+	m.pid = pid
 	go func() {
 		var status syscall.WaitStatus
 		for {
-			if _, err := syscall.Wait4(m.pid, &status, 0, nil); !errors.Is(err, syscall.EINTR) {
+			if _, err := syscall.Wait4(pid, &status, 0, nil); !errors.Is(err, syscall.EINTR) {
 				break
 			}
 		}
 		m.exited <- status
 		close(m.exited)
 	}()
-	t.Cleanup(func() {
-		// A pid is not used again while its goroutine has not reaped it.
+	m.t.Cleanup(func() {
 		select {
 		case <-m.exited:
 		default:
-			_ = syscall.Kill(m.pid, syscall.SIGKILL)
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 			<-m.exited
 		}
 	})
-	m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings})
-	return m
 }
 
 func fillIn(p *plan) {

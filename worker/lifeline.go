@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -29,7 +30,10 @@ type lifeline struct {
 	starting sync.Once
 	stopping sync.Once
 	taken    atomic.Bool
-	boot     atomic.Pointer[boot]
+
+	mu    sync.Mutex
+	exits []func() // given to AtExit
+	boot  atomic.Pointer[boot]
 }
 
 // line is made by a variable's initialiser, because it has to be there before
@@ -90,6 +94,9 @@ func (l *lifeline) hear(stderr *os.File) {
 			os.Exit(1)
 		}
 		m, err := wire.Decode(p.Data)
+		if err == nil && m.Kind == wire.KindReopen && len(p.Files) > 0 {
+			_ = unix.Dup3(wire.Descriptor(p.Files[0]), 2, 0)
+		}
 		p.Close()
 		switch {
 		case err != nil && l.hasStarted():
@@ -108,6 +115,23 @@ func (l *lifeline) hear(stderr *os.File) {
 			os.Exit(0)
 		}
 	}
+}
+
+func (l *lifeline) atExit(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.exits = append(l.exits, f)
+}
+
+// leave ends the process after a complete drain.
+func (l *lifeline) leave() {
+	l.mu.Lock()
+	exits := l.exits
+	l.mu.Unlock()
+	for _, f := range slices.Backward(exits) {
+		f()
+	}
+	os.Exit(0)
 }
 
 // start opens the gate. Until then descriptor 2 may lead to whoever waits for the

@@ -17,7 +17,8 @@ import (
 type roster struct {
 	slot    *wire.Slot
 	began   time.Time
-	changed chan struct{} // holds one token when a connection was closed or ceased to be fresh
+	clients atomic.Int64
+	changed chan struct{} // holds a token when a client's connection was closed
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -48,6 +49,7 @@ func (r *roster) add(raw net.Conn, client bool) *conn {
 	r.conns[c] = struct{}{}
 	r.mu.Unlock()
 	if client {
+		r.clients.Add(1)
 		r.slot.Connections.Add(1)
 	}
 	return c
@@ -62,7 +64,6 @@ func (r *roster) observe(outer net.Conn, state http.ConnState) {
 	}
 	if c := inner(outer); c != nil && c.fresh.Load() {
 		c.fresh.Store(false)
-		r.notify()
 	}
 }
 
@@ -73,13 +74,6 @@ func inner(outer net.Conn) *conn {
 	}
 	c, _ := outer.(*conn)
 	return c
-}
-
-func (r *roster) notify() {
-	select {
-	case r.changed <- struct{}{}:
-	default:
-	}
 }
 
 // each returns the open connections that f holds for.
@@ -97,9 +91,9 @@ func (r *roster) each(f func(*conn) bool) []*conn {
 
 // waitEmpty waits until no client is connected, or ctx is done. It returns how
 // many still are.
-func (r *roster) waitEmpty(ctx context.Context) int {
+func (r *roster) waitEmpty(ctx context.Context) int64 {
 	for {
-		left := len(r.each(func(c *conn) bool { return c.client }))
+		left := r.clients.Load()
 		if left == 0 {
 			return 0
 		}
@@ -132,7 +126,6 @@ func (r *roster) settle(ctx context.Context, silence time.Duration) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-r.changed:
 		case <-ticker.C:
 		}
 	}
@@ -179,9 +172,14 @@ func (c *conn) Close() error {
 	r.mu.Lock()
 	delete(r.conns, c)
 	r.mu.Unlock()
-	if c.client {
-		r.slot.Connections.Add(-1)
+	if !c.client {
+		return err
 	}
-	r.notify()
+	r.slot.Connections.Add(-1)
+	r.clients.Add(-1)
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
 	return err
 }

@@ -16,10 +16,23 @@ var (
 // Supervised says whether a supervisor started this process as a worker.
 func Supervised() bool { return wire.Role() == wire.RoleWorker }
 
-// Serve serves the supervisor's listeners with handler until this worker is
-// told to go. It returns nil when the drain is complete; an error says why it
-// could not serve.
+// Serve serves the supervisor's listeners with handler until this worker is told
+// to go. When the drain is complete it ends the process with status 0, after the
+// functions given to AtExit; so it returns only an error, which says why it could
+// not serve, and log.Fatal(worker.Serve(handler)) is a whole main function.
 func Serve(handler http.Handler) error {
+	if err := serve(handler); err != nil {
+		return err
+	}
+	line.leave()
+	return nil
+}
+
+// AtExit has Serve call f after the drain, before it ends the process; the last
+// one given is called first. It is the place to flush what requests left behind.
+func AtExit(f func()) { line.atExit(f) }
+
+func serve(handler http.Handler) error {
 	b, err := line.prepare()
 	if err != nil {
 		return err

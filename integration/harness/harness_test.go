@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 func TestMain(m *testing.M) { Main(m) }
@@ -35,9 +33,6 @@ func serve(t *testing.T, handler http.HandlerFunc) (*Instance, *http.Server) {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: handler, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
-	if err := http2.ConfigureServer(server, nil); err != nil {
-		t.Fatal(err)
-	}
 	l, err := net.Listen("tcp", i.Addr)
 	if err != nil {
 		t.Fatal(err)

@@ -111,7 +111,7 @@ func TestAKilledMasterIsReplacedWithWhatIsStoredButTheServeEnds(t *testing.T) {
 
 func TestAStoppedMasterIsKilledAndReplaced(t *testing.T) {
 	t.Parallel()
-	r := begin(t, setting{limits: anchor.Limits{Watchdog: 500 * time.Millisecond}})
+	r := begin(t, setting{limits: anchor.Limits{Watchdog: 2 * time.Second}})
 	m := r.ready()
 	if err := syscall.Kill(m.Pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestAStoppedMasterIsKilledAndReplaced(t *testing.T) {
 
 func TestAMasterThatDoesNotFeedWhileBootingIsKilled(t *testing.T) {
 	t.Parallel()
-	r := begin(t, setting{limits: anchor.Limits{Watchdog: 500 * time.Millisecond}})
+	r := begin(t, setting{limits: anchor.Limits{Watchdog: 2 * time.Second}})
 	m := r.master()
 	m.do("hang")
 	m.gone()
@@ -209,7 +209,7 @@ func TestDescendantsThatOutlastAStopAreKilled(t *testing.T) {
 	m := r.ready()
 	m.do("pipe gone.1 r")
 	worker, _ := strconv.Atoi(m.do("sleep gone.1"))
-	m.do("say X_STOP_USEC=300000")
+	m.do("say X_STOP_USEC=2000000")
 	r.signal(syscall.SIGTERM)
 	m.do("stopped")
 	m.leave(0)
@@ -221,7 +221,7 @@ func TestDescendantsThatOutlastAStopAreKilled(t *testing.T) {
 
 func TestAMasterThatOutlastsAStopIsKilledWithItsWorkers(t *testing.T) {
 	t.Parallel()
-	r := begin(t, setting{limits: anchor.Limits{Stop: 300 * time.Millisecond}})
+	r := begin(t, setting{limits: anchor.Limits{Stop: 500 * time.Millisecond}})
 	m := r.ready()
 	m.do("pipe gone.1 r")
 	worker, _ := strconv.Atoi(m.do("sleep gone.1"))

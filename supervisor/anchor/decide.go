@@ -90,13 +90,14 @@ type machine struct {
 	failed  []time.Time
 	relayed time.Time // WATCHDOG=1 to systemd
 
-	stopping bool
-	quick    bool
-	emptied  bool
-	stopFor  time.Duration
-	stopBy   time.Time
-	exitCode int
-	due      time.Time // end of a phase other than up, or of the patience with silence
+	stopping  bool
+	quick     bool
+	emptied   bool
+	stopFor   time.Duration
+	stopAsked time.Time
+	stopBy    time.Time
+	exitCode  int
+	due       time.Time // end of a phase other than up, or of the patience with silence
 
 	now time.Time // of the event in hand
 	see seen
@@ -178,6 +179,7 @@ func (m *machine) said(pid int, message notify.Message) {
 	}
 	if message.StopTimeout > 0 {
 		m.stopFor = message.StopTimeout
+		m.stopBy = m.stopAsked.Add(m.stopFor)
 	}
 	tell := notify.Message{Status: message.Status}
 	if message.Watchdog && pid == m.current && m.watchdogEvery > 0 && m.now.Sub(m.relayed) >= m.watchdogEvery {

@@ -173,7 +173,7 @@ func (l *loop) kill(k kill) {
 	} else if !errors.Is(err, os.ErrProcessDone) {
 		l.log.Error("master not killed", "pid", k.pid, "reason", k.reason, "error", err)
 	}
-	l.release(k.pid)
+	l.releaseUnlessChild(k.pid)
 }
 
 // endStop ends the stop pipe. A byte left lying in it says that it is urgent.

@@ -185,7 +185,7 @@ func (l *loop) hear(h heard) {
 		l.hangUp()
 		l.reap() // the status of the last master, if it can be had already
 		for pid := range l.masters {
-			l.release(pid)
+			l.releaseUnlessChild(pid)
 		}
 		l.happened(silenced{})
 	case h.err == nil:
@@ -214,6 +214,13 @@ func (l *loop) release(pid int) {
 	if p, known := l.masters[pid]; known {
 		_ = p.Close()
 		delete(l.masters, pid)
+	}
+}
+
+// releaseUnlessChild keeps the masters whose status is still to come.
+func (l *loop) releaseUnlessChild(pid int) {
+	if parentOf(pid) != os.Getpid() {
+		l.release(pid)
 	}
 }
 

@@ -134,7 +134,8 @@ func (m *machine) stop(quick bool) {
 		m.hurry()
 		return
 	}
-	m.stopping, m.quick, m.stopBy = true, quick, m.now.Add(m.stopFor)
+	m.quick = quick
+	m.beginStop()
 	m.do(relay{notify.Message{Stopping: true}})
 	m.do(endStop{quick})
 	if m.phase == phaseDown {
@@ -147,11 +148,15 @@ func (m *machine) stop(quick bool) {
 func (m *machine) stopNow() (untold bool) {
 	untold = !m.stopping
 	if untold {
-		m.stopping, m.stopBy = true, m.now.Add(m.stopFor)
+		m.beginStop()
 		m.do(endStop{})
 	}
 	m.emptyOnce()
 	return untold
+}
+
+func (m *machine) beginStop() {
+	m.stopping, m.stopAsked, m.stopBy = true, m.now, m.now.Add(m.stopFor)
 }
 
 func (m *machine) emptyOnce() {

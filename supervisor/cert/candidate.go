@@ -120,10 +120,14 @@ func names(leaf *x509.Certificate) []string {
 	return list
 }
 
+// mostParts is how many damaged parts of one chain are reported: a file may
+// hold thousands, and everything that is reported ends in the status.
+const mostParts = 5
+
 func certParse(c *candidate) []problem {
 	var found []problem
 	for i, err := range c.chainErrs {
-		if err != nil {
+		if err != nil && len(found) < mostParts {
 			found = append(found, problem{
 				file:    c.path(),
 				message: fmt.Sprintf("certificate %d of %d in %s cannot be parsed: %q", i+1, len(c.chainErrs), c.subject(), err.Error()),

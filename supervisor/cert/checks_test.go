@@ -207,6 +207,7 @@ func TestBadKeysAreRefusedByTheirCheck(t *testing.T) {
 		{name: "legacy encrypted", cert: chain, key: legacy, want: []string{"key.encrypted"}, hint: "decrypt"},
 		{name: "public", cert: chain, key: block("PUBLIC KEY", public), want: []string{"key.not_private"}},
 		{name: "garbage", cert: chain, key: block("PRIVATE KEY", []byte("garbage")), want: []string{"key.parse"}},
+		{name: "a key of a thousand kilobits", cert: chain, key: block("RSA PRIVATE KEY", make([]byte, 600<<10)), want: []string{"key.parse"}},
 		{name: "openssh", cert: chain, key: block("OPENSSH PRIVATE KEY", []byte("openssh")), want: []string{"key.parse"}, hint: "ssh-keygen"},
 		{name: "key agreement", cert: chain, key: block("PRIVATE KEY", agreementDER), want: []string{"key.parse"}},
 		{name: "another key", cert: chain, key: other, want: []string{"pair.mismatch"}, hint: "another key"},

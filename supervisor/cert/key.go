@@ -19,8 +19,16 @@ func encrypted(block *pem.Block) bool {
 		strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED")
 }
 
+// maxKey is the largest key in bytes that is looked at: parsing checks an RSA
+// key's arithmetic, whose cost grows with the cube of its size. One of 16384
+// bits takes 9 KiB.
+const maxKey = 32 << 10
+
 // parseKey reads a key in any form that it is usually kept in.
 func parseKey(block *pem.Block) (crypto.Signer, error) {
+	if len(block.Bytes) > maxKey {
+		return nil, fmt.Errorf("%d bytes, at most %d", len(block.Bytes), maxKey)
+	}
 	var key any
 	var err error
 	switch block.Type {

@@ -47,6 +47,35 @@ func TestAGoodPairCostsNoWait(t *testing.T) {
 	}
 }
 
+// story is what a writer does: how it left the files, and its next steps.
+type story struct {
+	name            string
+	first, firstKey []byte
+	before          func(config.Certificate) // after both files are there
+	todo            []func(config.Certificate)
+}
+
+func (s story) run(t *testing.T) {
+	source := pairIn(t, s.first, s.firstKey)
+	if s.before != nil {
+		s.before(source)
+	}
+	var todo []func()
+	for _, step := range s.todo {
+		todo = append(todo, func() { step(source) })
+	}
+	taker, waits := steps(t, Request{
+		Sources: []config.Certificate{source}, Served: served("example.org", 2, "example.org"),
+	}, todo...)
+	bundle, checks, err := taker.take(t.Context())
+	if err != nil || len(checks) != 0 {
+		t.Fatalf("error %v, findings %+v; want none", err, checks)
+	}
+	if got := len(bundle.Certificates[0].Chain); got != 2 || *waits != len(todo) {
+		t.Errorf("chain of %d after %d waits; want 2 after %d", got, *waits, len(todo))
+	}
+}
+
 func TestWritersAtWorkAreWaitedFor(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -55,12 +84,7 @@ func TestWritersAtWorkAreWaitedFor(t *testing.T) {
 	chain, key := a.issue(nil)
 	leafEnd := strings.Index(string(chain), "-----END CERTIFICATE-----\n") + len("-----END CERTIFICATE-----\n")
 
-	for _, s := range []struct {
-		name            string
-		first, firstKey []byte
-		before          func(config.Certificate) // after both files are there
-		todo            []func(config.Certificate)
-	}{
+	for _, s := range []story{
 		{name: "acme.sh: key, then chain", first: oldChain, firstKey: key, todo: []func(config.Certificate){
 			func(c config.Certificate) { write(t, c.CertFile, nil) },
 			func(c config.Certificate) { write(t, c.CertFile, chain) },
@@ -102,27 +126,7 @@ func TestWritersAtWorkAreWaitedFor(t *testing.T) {
 			},
 		}},
 	} {
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			source := pairIn(t, s.first, s.firstKey)
-			if s.before != nil {
-				s.before(source)
-			}
-			var todo []func()
-			for _, step := range s.todo {
-				todo = append(todo, func() { step(source) })
-			}
-			taker, waits := steps(t, Request{
-				Sources: []config.Certificate{source}, Served: served("example.org", 2, "example.org"),
-			}, todo...)
-			bundle, checks, err := taker.take(t.Context())
-			if err != nil || len(checks) != 0 {
-				t.Fatalf("error %v, findings %+v; want none", err, checks)
-			}
-			if got := len(bundle.Certificates[0].Chain); got != 2 || *waits != len(todo) {
-				t.Errorf("chain of %d after %d waits; want 2 after %d", got, *waits, len(todo))
-			}
-		})
+		t.Run(s.name, func(t *testing.T) { t.Parallel(); s.run(t) })
 	}
 }
 

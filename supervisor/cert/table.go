@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
+	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/status"
 )
 
@@ -162,41 +164,8 @@ func movable(name string) error {
 		}
 		names = append(names, k.name)
 	}
-	return fmt.Errorf("unknown check %q: did you mean %q?", name, nearest(name, names))
-}
-
-// nearest returns the candidate with the fewest edits between it and name.
-func nearest(name string, candidates []string) string {
-	if len(name) > 64 {
-		name = name[:64] // no check's name is as long; the comparison is quadratic
+	if near := config.Nearest(name, names); near != "" {
+		return fmt.Errorf("unknown check %q: did you mean %q?", name, near)
 	}
-	best, least := "", -1
-	for _, candidate := range candidates {
-		if d := edits(name, candidate); least < 0 || d < least {
-			best, least = candidate, d
-		}
-	}
-	return best
-}
-
-// edits counts the single-byte insertions, deletions and replacements that
-// turn a into b (Levenshtein), row by row.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Errorf("unknown check %q: known are %s", name, strings.Join(names, ", "))
 }

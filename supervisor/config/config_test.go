@@ -258,7 +258,7 @@ func TestLoadSaysWhyAFileCannotBeRead(t *testing.T) {
 	huge := write(t, "#"+string(make([]byte, maxSize)))
 	for _, tt := range []struct{ file, want string }{
 		{dir + "/absent.toml", dir + "/absent.toml: read config: no such file or directory"},
-		{dir, dir + ": read config: is a directory"},
+		{dir, dir + ": read config: found a directory, expected a file"},
 		{huge, huge + ": read config: longer than 1048576 bytes"},
 	} {
 		_, err := Load(tt.file)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // FileVariable names the config file in the environment.
@@ -61,11 +63,15 @@ func Load(path string) (*Config, error) {
 }
 
 func read(file string) (string, error) {
-	f, err := os.Open(file)
+	// Without O_NONBLOCK a named pipe would hold this call until somebody writes.
+	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return "", bareError(err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("found a %s, expected a file", kindOf(info.Mode()))
+	}
 	b, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err != nil {
 		return "", bareError(err)
@@ -74,6 +80,19 @@ func read(file string) (string, error) {
 		return "", fmt.Errorf("longer than %d bytes", maxSize)
 	}
 	return string(b), nil
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "socket"
+	default:
+		return "device"
+	}
 }
 
 // bareError takes call and path off an error that is told with the path.

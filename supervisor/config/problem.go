@@ -67,8 +67,8 @@ func printable(c rune) rune {
 	return unicode.ReplacementChar
 }
 
-// nearest returns the word that word was probably meant to be, or "".
-func nearest(word string, words []string) string {
+// Nearest returns the word that word was probably meant to be, or "".
+func Nearest(word string, words []string) string {
 	best, least := "", max(2, len(word)/3)+1
 	if len(word) < 3 {
 		least = 2
@@ -87,7 +87,7 @@ func nearest(word string, words []string) string {
 
 // meant is the hint for a word that resembles one of words.
 func meant(word string, words []string) string {
-	if w := nearest(word, words); w != "" {
+	if w := Nearest(word, words); w != "" {
 		return fmt.Sprintf("did you mean %q?", w)
 	}
 	return ""

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestLoadReportsEachProblem has every refusal: the line, the key, a part of
@@ -206,8 +209,22 @@ func TestNearestFindsTypingErrorsOnly(t *testing.T) {
 		"listener": "listen", "tsl": "tls", "t": "", "": "", "frobnicate": "", strings.Repeat("workers", 99): "workers",
 		strings.Repeat("y", 99): "",
 	} {
-		if got := nearest(word, words); got != want {
+		if got := Nearest(word, words); got != want {
 			t.Errorf("nearest to %q: got %q, want %q", word, got, want)
+		}
+	}
+}
+
+func TestAConfigThatIsNoFileIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, kind := range map[string]string{pipe: "named pipe", t.TempDir(): "directory", "/dev/zero": "device"} {
+		_, err := Load(path)
+		if err == nil || !strings.Contains(err.Error(), kind) {
+			t.Errorf("load %s: got %v, want an error that names a %s", path, err, kind)
 		}
 	}
 }

@@ -70,6 +70,9 @@ func (b *backend) Status(ctx context.Context) (*status.Status, error) {
 }
 
 func (b *backend) Reload(ctx context.Context, allow []string) (<-chan status.Event, error) {
+	if err := cert.CheckAllow(allow); err != nil {
+		return nil, err
+	}
 	return call(ctx, b.m, func() (<-chan status.Event, error) {
 		if !b.m.active() {
 			return nil, errLeaving

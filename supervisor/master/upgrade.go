@@ -2,6 +2,7 @@ package master
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,9 +34,11 @@ type successor struct {
 	write    *os.File // our copy of the write end
 	handoff  *os.File // write end; its end tells the successor that we are gone
 	reader   sync.WaitGroup
-	lines    []reportLine // owned by the reader, then by the loop
 	failure  *failure
-	overdue  bool
+
+	mu      sync.Mutex
+	lines   []reportLine // said and not heard yet
+	overdue bool
 }
 
 // reportLine is what a successor says while it boots.
@@ -116,24 +119,35 @@ func (m *master) readReport(s *successor) {
 	lines := bufio.NewScanner(s.report)
 	lines.Buffer(nil, wire.MaxMessage)
 	for lines.Scan() {
-		m.reported(s, lines.Bytes())
+		s.note(lines.Bytes())
+		// The loop may be waiting for this goroutine, which so must not wait for it.
+		m.post1(func() { m.hear(s) })
 	}
 }
 
-func (m *master) reported(s *successor, text []byte) {
+func (s *successor) note(text []byte) {
 	var line reportLine
 	if json.Unmarshal(text, &line) != nil {
 		return
 	}
-	m.post1(func() { m.heard(s, line) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, line)
 }
 
-func (m *master) heard(s *successor, line reportLine) {
-	if m.successor == s && line.Step != nil && m.current != nil {
-		m.current.add(*line.Step)
-	}
-	if line.Fail != nil {
-		s.failure = line.Fail
+// hear takes what the successor has said since the last time.
+func (m *master) hear(s *successor) {
+	s.mu.Lock()
+	lines := s.lines
+	s.lines = nil
+	s.mu.Unlock()
+	for _, line := range lines {
+		if line.Step != nil && m.current != nil && m.successor == s {
+			m.current.add(*line.Step)
+		}
+		if line.Fail != nil {
+			s.failure = line.Fail
+		}
 	}
 }
 
@@ -145,12 +159,14 @@ func (m *master) upgraded(err error) {
 		m.step(handover.Upgraded)
 		return
 	}
-	m.successor = nil
 	f := failure{Error: err.Error(), ExitCode: status.ExitGeneration}
 	if s != nil {
+		s.finish()
+		m.hear(s)
 		f = s.judge(err)
 		s.close()
 	}
+	m.successor = nil
 	m.forgetGeneration(m.generation + 1)
 	// What was passed to the dead successor is closed by its finalizers.
 	runtime.GC()
@@ -170,16 +186,17 @@ func (m *master) upgraded(err error) {
 	m.step(handover.UpgradeFailed)
 }
 
-// judge says why the successor failed: in its own words, if it left any.
-func (s *successor) judge(err error) failure {
+// finish ends the reader and takes what still lies in the pipe.
+func (s *successor) finish() {
 	_ = s.report.SetReadDeadline(time.Unix(1, 0))
 	s.reader.Wait()
-	for _, line := range strings.Split(string(drained(s.report)), "\n") {
-		var l reportLine
-		if json.Unmarshal([]byte(line), &l) == nil && l.Fail != nil {
-			s.failure = l.Fail
-		}
+	for line := range bytes.Lines(drained(s.report)) {
+		s.note(line)
 	}
+}
+
+// judge says why the successor failed: in its own words, if it left any.
+func (s *successor) judge(err error) failure {
 	if s.failure != nil {
 		return *s.failure
 	}

@@ -1,4 +1,3 @@
-// Silent is a worker program that never calls worker.Serve.
 package main
 
 func main() { select {} }

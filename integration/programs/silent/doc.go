@@ -1,0 +1,2 @@
+// Silent is a worker program that never calls worker.Serve.
+package main

@@ -1,0 +1,84 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"example.com/handover/supervisor/cert"
+	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/control"
+	"example.com/handover/supervisor/status"
+)
+
+// patience is how long the instance may take for an answer.
+const patience = 10 * time.Second
+
+// Output is where a command prints its outcome, and how.
+type Output struct {
+	*os.File
+	JSON bool
+}
+
+func (o Output) coloured() bool { return status.Coloured(o.File) }
+
+// Instance returns a client of the instance that runs with the config at path,
+// as config.Find returns it. A config that is broken on disk does not hide the
+// instance, which goes on with the one it accepted, if its socket is where it
+// is by default.
+func Instance(path string) (*control.Client, error) {
+	c, err := config.Load(path)
+	if err == nil {
+		return control.Dial(c.ControlSocket()), nil
+	}
+	file, absent := filepath.Abs(path)
+	socket := (&config.Config{Path: file}).ControlSocket()
+	if absent == nil {
+		_, absent = os.Lstat(socket)
+	}
+	if absent != nil {
+		return nil, err
+	}
+	return control.Dial(socket), nil
+}
+
+// Explain says how a command that met err ends.
+func Explain(err error) *status.Failure {
+	var failure *status.Failure
+	var problems *config.Error
+	var refusal *cert.Refusal
+	var answer *control.Error
+	switch {
+	case errors.As(err, &failure):
+		return failure
+	case errors.As(err, &problems):
+		f := &status.Failure{Code: status.ExitConfig}
+		for _, p := range problems.Problems {
+			f.Complaints = append(f.Complaints, status.Complaint{Message: p.String(), Hint: p.Hint})
+		}
+		return f
+	case errors.As(err, &refusal):
+		return status.Refused(refusal.Checks)
+	case errors.Is(err, control.ErrNotRunning):
+		return status.Failed(status.ExitNotRunning, `"handover run" with the same -c starts it`, "%v", err)
+	case errors.Is(err, control.ErrTimeout):
+		return status.Failed(status.ExitTimeout, `what was asked for may still happen: see "handover status"`, "%v", err)
+	case errors.Is(err, control.ErrInUse):
+		return status.Failed(status.ExitConfig, `"handover status" shows the instance, "handover stop" ends it`, "%v", err)
+	case errors.As(err, &answer):
+		return status.Failed(status.ExitFailed, answer.Hint, "%v", answer)
+	default:
+		return status.Failed(status.ExitFailed, "", "%v", err)
+	}
+}
+
+// printJSON is for programs, but read by people as well.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
