@@ -47,7 +47,8 @@ func handover(t *testing.T, args ...string) result {
 	var stdout, stderr bytes.Buffer
 	c := exec.CommandContext(t.Context(), os.Args[0], args...)
 	c.Dir, c.Stdout, c.Stderr = t.TempDir(), &stdout, &stderr
-	c.Env = []string{asCommand + "=1", "PATH=" + os.Getenv("PATH"), "XDG_RUNTIME_DIR=" + c.Dir}
+	// The race detector sleeps for a second before a program ends, unless told not to.
+	c.Env = []string{asCommand + "=1", "PATH=" + os.Getenv("PATH"), "XDG_RUNTIME_DIR=" + c.Dir, "GORACE=atexit_sleep_ms=0"}
 	err := c.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -179,7 +180,7 @@ func TestWrongUsageIsOneErrorWithAHintAndExits64(t *testing.T) {
 		{"status -c", "flag needs an argument"},
 		{"reload --timeout soon", `invalid value "soon"`},
 		{"reload --timeout 0s", "--timeout 0s is no time to wait"},
-		{"reload --allow time.remainig", "did you mean"},
+		{"reload --allow name.lst", `did you mean "name.lost"?`},
 		{"scale", "one number of workers"},
 		{"scale many", `found "many"`},
 		{"scale 1 2", `found "2 1"`},
@@ -190,7 +191,7 @@ func TestWrongUsageIsOneErrorWithAHintAndExits64(t *testing.T) {
 		got := handover(t, strings.Fields(c.line)...)
 		lines := strings.Split(strings.TrimSpace(got.stderr), "\n")
 		if got.code != status.ExitUsage || got.stdout != "" || !strings.Contains(got.stderr, c.stderr) ||
-			len(lines) != 2 && !strings.Contains(c.line, "--allow") || !strings.HasPrefix(lines[0], "error: ") {
+			len(lines) != 2 || !strings.HasPrefix(lines[0], "error: ") {
 			t.Errorf("handover %s: got %+v, want exit 64 and one error with a hint: %q", c.line, got, c.stderr)
 		}
 	}
@@ -199,8 +200,11 @@ func TestWrongUsageIsOneErrorWithAHintAndExits64(t *testing.T) {
 func TestEveryCommandExplainsItselfWithAnExample(t *testing.T) {
 	t.Parallel()
 	for _, c := range application().Commands {
+		if c.Name == "help" {
+			continue
+		}
 		got := handover(t, c.Name, "--help")
-		if got.code != 0 || !strings.Contains(got.stdout, "\n     handover "+c.Name) && c.Name != "help" && c.Name != "reopen" {
+		if got.code != 0 || !strings.Contains(got.stdout, "handover "+c.Name+"\n") && !strings.Contains(got.stdout, "\n     handover "+c.Name) {
 			t.Errorf("%s --help: got %+v, want an example", c.Name, got)
 		}
 		if again := handover(t, "help", c.Name); again.stdout != got.stdout {

@@ -3,7 +3,6 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -117,27 +116,30 @@ func TestACollectorThatRunsAllTheTimeCostsNobodyALifeline(t *testing.T) {
 	}
 }
 
-// workerVariables are the only ones that a worker is started with.
-var workerVariables = map[string]bool{
-	"HANDOVER_ROLE": true, "HANDOVER_FDS": true,
-	"PATH": true, "HOME": true, "USER": true, "LOGNAME": true, "SHELL": true, "LANG": true, "TZ": true, "TMPDIR": true,
-	"GOMAXPROCS": true, "GOMEMLIMIT": true, "GOGC": true, "GODEBUG": true, "GOTRACEBACK": true,
-}
+// workerVariables are the only ones that a worker is started with: what the
+// instance was given, less what would mislead a worker, and its own three.
+var workerVariables = []string{"DATABASE_URL", "GOMAXPROCS", "HANDOVER_FDS", "HANDOVER_ROLE", "HOME", "PATH"}
 
 // workerDescriptors are what a worker's links may look like.
 var workerDescriptors = regexp.MustCompile(`^(socket:\[|pipe:\[|/dev/null$|/memfd:|anon_inode:|/dev/urandom$|/sys/fs/cgroup/|/proc/)`)
 
 func TestAWorkerHasOnlyTheDocumentedEnvironmentAndDescriptors(t *testing.T) {
 	t.Parallel()
-	i := harness.Start(t, harness.Config{Workers: 2, Env: []string{"SECRET=hush", "LD_LIBRARY_PATH=/nowhere"}})
+	i := harness.Start(t, harness.Config{Workers: 2, Env: []string{
+		"DATABASE_URL=somewhere",
+		// Whoever inherits these believes that systemd, or a parent, is meant to hear of it.
+		"LISTEN_PID=1", "LISTEN_FDS=1", "LISTEN_FDNAMES=web", "MAINPID=1", "TABLEFLIP_HAS_PARENT_7DIU3=",
+	}})
 	var sizes []int
 	for round := range 3 {
 		for _, w := range i.Until(t, "settled", within, harness.Settled).Workers {
+			var variables []string
 			for _, v := range harness.Environ(w.Pid) {
 				name, _, _ := strings.Cut(v, "=")
-				if !workerVariables[name] {
-					t.Errorf("round %d: worker's environment holds %q, want only %v", round, v, slices.Sorted(maps.Keys(workerVariables)))
-				}
+				variables = append(variables, name)
+			}
+			if slices.Sort(variables); !slices.Equal(variables, workerVariables) {
+				t.Errorf("round %d: worker's environment holds %v, want %v", round, variables, workerVariables)
 			}
 			fds := harness.Descriptors(w.Pid)
 			sizes = append(sizes, len(fds))
@@ -153,9 +155,9 @@ func TestAWorkerHasOnlyTheDocumentedEnvironmentAndDescriptors(t *testing.T) {
 		renew(t, i)
 	}
 	// The documented: 0-2, the listener, ctl, probe, serve, accepting, gone,
-	// and what the runtime needs to wait for them.
-	if slices.Max(sizes) != slices.Min(sizes) || slices.Max(sizes) > 16 {
-		t.Errorf("numbers of descriptors of workers %v, want all the same and at most 16", sizes)
+	// what the runtime needs to wait for them, and a client that has not gone yet.
+	if slices.Max(sizes) > 16 {
+		t.Errorf("numbers of descriptors of workers %v, want at most 16", sizes)
 	}
 	handlersChild(t, i)
 }

@@ -83,9 +83,6 @@ var spoiledPairs = []spoiled{
 	})},
 	{check: "key.not_private", pair: key(func(*harness.Certs, harness.Pair) []byte { return harness.Block("PUBLIC KEY", []byte{0x30, 0}) })},
 	{check: "key.parse", pair: key(func(*harness.Certs, harness.Pair) []byte { return harness.Block("PRIVATE KEY", []byte{0x30, 1, 2}) })},
-	{check: "key.multiple", pair: key(func(c *harness.Certs, good harness.Pair) []byte {
-		return append(good.Key, c.Issue(harness.Leaf{}).Key...)
-	})},
 	{check: "pair.mismatch", pair: key(func(c *harness.Certs, _ harness.Pair) []byte { return c.Issue(harness.Leaf{}).Key })},
 	{check: "proof.handshake", pair: leaf(harness.Leaf{Curve: elliptic.P224()})},
 	{check: "cert.parse", pair: cert(func(*harness.Certs, harness.Pair) []byte { return harness.Block("CERTIFICATE", []byte{0x30, 1, 2}) })},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/handover/worker/footprint"
 	"example.com/handover/worker/wire"
 	"golang.org/x/sys/unix"
 )
@@ -136,15 +137,25 @@ func take(name string) (*os.File, error) {
 }
 
 // beat writes the heartbeat once a second until the process ends. It takes part
-// in nothing else: a worker that does not get to it is hung.
-func (b *boot) beat() {
+// in nothing else: a worker that does not get to it is hung. Once it has served
+// for a second it gives back what its start took.
+func (b *boot) beat(started <-chan struct{}) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
+	trimmed := false
 	for {
 		var now unix.Timespec
 		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err == nil {
 			b.slot.Heartbeat.Store(now.Nano())
 		}
 		<-ticker.C
+		select {
+		case <-started:
+			if !trimmed {
+				trimmed = true
+				footprint.Trim()
+			}
+		default:
+		}
 	}
 }

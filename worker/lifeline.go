@@ -179,7 +179,7 @@ func (l *lifeline) prepare() (*boot, error) {
 		return nil, l.fail(err)
 	}
 	l.boot.Store(b)
-	go b.beat()
+	go b.beat(l.started)
 	return b, nil
 }
 

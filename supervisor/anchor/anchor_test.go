@@ -129,6 +129,32 @@ func TestAMasterThatDoesNotFeedWhileBootingIsKilled(t *testing.T) {
 	r.exit(1)
 }
 
+func TestAPredecessorThatStaysIsKilledAndItsSuccessorsStatusCounts(t *testing.T) {
+	t.Parallel()
+	r := begin(t, setting{limits: anchor.Limits{Leave: time.Second}})
+	m := r.ready()
+	m.do("succeed")
+	next := r.ready()
+	m.gone()
+	until(t, "the predecessor reaped", func() bool { return absent(m.Pid) })
+	r.signal(syscall.SIGTERM)
+	next.do("stopped")
+	next.leave(5)
+	r.exit(5)
+}
+
+func TestAMasterThatFailsToSucceedChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := begin(t, setting{})
+	m := r.ready()
+	m.do("succeed")
+	r.master().leave(70)
+	r.signal(syscall.SIGTERM)
+	m.do("stopped")
+	m.leave(0)
+	r.exit(0)
+}
+
 func TestTERMEndsTheStopPipe(t *testing.T) {
 	t.Parallel()
 	r := begin(t, setting{})

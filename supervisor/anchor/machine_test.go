@@ -27,7 +27,9 @@ var (
 
 func ready(pid int) said { return said{pid, notify.Message{Ready: true, MainPID: pid}} }
 
-func tell(m notify.Message) relay { return relay{m} }
+func tell(m notify.Message) relay {
+	return relay{m}
+}
 
 var tellReady, tellStopping = tell(notify.Message{Ready: true}), tell(notify.Message{Stopping: true})
 

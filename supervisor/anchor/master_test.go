@@ -42,6 +42,7 @@ type puppet struct {
 	mailbox *os.File
 	stop    *os.File
 	files   map[string]*os.File
+	shared  *os.File // the notify pair, for a successor
 	mu      sync.Mutex
 	hung    bool
 }
@@ -50,13 +51,18 @@ func runMaster() int {
 	descriptors := wire.Inherited()
 	slices.Sort(descriptors)
 	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
-	packets, err := wire.NewPackets(wire.Take(wire.DescriptorNotify))
+	own := wire.Take(wire.DescriptorNotify)
+	shared, err := wire.Duplicate(own)
+	if err != nil {
+		return 99
+	}
+	packets, err := wire.NewPackets(own)
 	if err != nil {
 		return 99
 	}
 	p := &puppet{
 		notify: packets, mailbox: wire.Take(wire.DescriptorMailboxRead), stop: wire.Take(wire.DescriptorStop),
-		files: map[string]*os.File{},
+		files: map[string]*os.File{}, shared: shared,
 	}
 	conn, err := net.Dial("unix", os.Getenv(puppetVariable))
 	if err != nil {
@@ -121,6 +127,12 @@ func (p *puppet) obey(words []string) (answer string, code int) {
 		answer, err = p.stopped()
 	case "sleep": // start a child that ends with the named pipe
 		answer, err = p.sleeper(words[1])
+	case "succeed": // start a successor, as tableflip would
+		answer, err = start(wire.RoleMaster, os.Environ(), []process.Named{
+			{Name: wire.DescriptorNotify, File: p.shared},
+			{Name: wire.DescriptorMailboxRead, File: p.mailbox},
+			{Name: wire.DescriptorStop, File: p.stop},
+		})
 	case "exit":
 		code, _ = strconv.Atoi(words[1])
 		return "", code
@@ -158,17 +170,19 @@ func (p *puppet) stopped() (string, error) {
 }
 
 func (p *puppet) sleeper(name string) (string, error) {
+	defer func() { _ = p.files[name].Close() }()
+	return start(roleSleeper, nil, []process.Named{{Name: "line", File: p.files[name]}})
+}
+
+func start(role string, env []string, files []process.Named) (string, error) {
 	path, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
-	child, err := process.Start(process.Spec{
-		Path: path, Args: os.Args[:1], Role: roleSleeper, Files: []process.Named{{Name: "line", File: p.files[name]}},
-	})
+	child, err := process.Start(process.Spec{Path: path, Args: os.Args[:1], Env: env, Role: role, Files: files})
 	if err != nil {
 		return "", err
 	}
-	_ = p.files[name].Close()
 	return strconv.Itoa(child.Pid), child.Close()
 }
 

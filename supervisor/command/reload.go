@@ -15,7 +15,7 @@ func Reload(ctx context.Context, path string, timeout time.Duration, allow []str
 		return status.Failed(status.ExitUsage, "such as --timeout 60s", "--timeout %v is no time to wait", timeout)
 	}
 	if err := cert.CheckAllow(allow); err != nil {
-		return status.Failed(status.ExitUsage, "", "%v", err)
+		return status.Failed(status.ExitUsage, "--allow takes the name that a refusal shows in parentheses", "%v", err)
 	}
 	client, err := Instance(path)
 	if err != nil {

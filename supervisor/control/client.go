@@ -128,6 +128,9 @@ func (c *Client) open(ctx context.Context, method, target string, in any) (io.Re
 		return answer.Body, nil
 	}
 	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode == http.StatusServiceUnavailable {
+		return nil, errBroken // it is about to leave
+	}
 	e := &Error{Code: answer.StatusCode}
 	b, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
 	if err != nil {

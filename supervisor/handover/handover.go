@@ -72,18 +72,18 @@ var Table = machine.Table[State, Event, Action]{
 	Events: []Event{Proved, BootFailed, ParentGone, CutOver, ReloadAsked, Accepted, Refused, Upgraded, UpgradeFailed, StopAsked, Drained},
 	Cells: map[State]map[Event]cell{
 		Booting: {
-			Proved:      {Next: Waiting, Do: []Action{DeclareReady}},
-			BootFailed:  {Next: Left, Do: []Action{Abandon}},
-			StopAsked:   {Next: Left, Do: []Action{Abandon}},
-			ParentGone:  stays(Booting), // killed: the boot goes on, and its workers will serve
-			CutOver: never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			Proved:     {Next: Waiting, Do: []Action{DeclareReady}},
+			BootFailed: {Next: Left, Do: []Action{Abandon}},
+			StopAsked:  {Next: Left, Do: []Action{Abandon}},
+			ParentGone: stays(Booting), // killed: the boot goes on, and its workers will serve
+			CutOver:    never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
 		},
 		Waiting: {
-			ParentGone:  {Next: Cutover, Do: []Action{Release}},
-			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
-			BootFailed:  stays(Waiting), // a worker lost after its proof is respawned by the pool
-			Proved:      stays(Waiting),
-			CutOver: never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			ParentGone: {Next: Cutover, Do: []Action{Release}},
+			StopAsked:  {Next: Stopping, Do: []Action{Drain}},
+			BootFailed: stays(Waiting), // a worker lost after its proof is respawned by the pool
+			Proved:     stays(Waiting),
+			CutOver:    never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
 		},
 		Cutover: {
 			CutOver:     {Next: Active, Do: []Action{Conclude}},

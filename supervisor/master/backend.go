@@ -3,9 +3,9 @@ package master
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -14,13 +14,15 @@ import (
 
 	"example.com/handover/supervisor/cert"
 	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/control"
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/supervisor/pool"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
 )
 
-var errLeaving = errors.New("this master is leaving: ask again")
+// errLeaving has the client ask the successor.
+var errLeaving = &control.Error{Code: http.StatusServiceUnavailable, Message: "this master is leaving", Hint: "ask again"}
 
 // backend answers the control socket. Each call is carried out by the loop.
 type backend struct{ m *master }
@@ -71,14 +73,13 @@ func (b *backend) Status(ctx context.Context) (*status.Status, error) {
 
 func (b *backend) Reload(ctx context.Context, allow []string) (<-chan status.Event, error) {
 	if err := cert.CheckAllow(allow); err != nil {
-		return nil, err
+		return nil, &control.Error{Code: http.StatusBadRequest, Message: err.Error()}
 	}
 	return call(ctx, b.m, func() (<-chan status.Event, error) {
 		if !b.m.active() {
 			return nil, errLeaving
 		}
-		// The steps so far come from the record, those of a judgement from here on.
-		return b.m.reloadAsked(byControl, allow).follow(0), nil
+		return b.m.attend(ctx, b.m.reloadAsked(byControl, allow), 0), nil
 	})
 }
 
@@ -86,16 +87,23 @@ func (b *backend) Follow(ctx context.Context, id string, after int) (<-chan stat
 	return call(ctx, b.m, func() (<-chan status.Event, error) {
 		for _, r := range []*reload{b.m.current, b.m.next, b.m.last} {
 			if r != nil && r.Record.ID == id {
-				return r.follow(after), nil
+				return b.m.attend(ctx, r, after), nil
 			}
 		}
-		return nil, fmt.Errorf("no reload %q is known", id)
+		return nil, control.ErrUnknownReload
 	})
+}
+
+// attend follows a reload until its end or the client's.
+func (m *master) attend(ctx context.Context, r *reload, after int) <-chan status.Event {
+	events := r.follow(after)
+	context.AfterFunc(ctx, func() { m.post(func() { r.unfollow(events) }) })
+	return events
 }
 
 func (b *backend) Scale(ctx context.Context, workers int) (*status.Status, error) {
 	if workers < 0 || workers > wire.MaxSlots {
-		return nil, fmt.Errorf("%d workers: want 0 to %d", workers, wire.MaxSlots)
+		return nil, &control.Error{Code: http.StatusBadRequest, Message: fmt.Sprintf("%d workers: want 0 to %d", workers, wire.MaxSlots)}
 	}
 	return call(ctx, b.m, func() (*status.Status, error) {
 		if !b.m.active() {

@@ -63,7 +63,7 @@ func (m *master) boot() error {
 	}
 	limits := pool.Limits{Boot: m.config.BootTimeout, Drain: m.config.GracefulTimeout + drainMargin}
 	m.pool = pool.New(limits, m.wanted())
-	m.progress("generation", "%d: starting %d workers", m.generation, m.pool.Want())
+	m.progress("generation", "%d: starting %s", m.generation, count(m.pool.Want(), "worker"))
 	m.obey(m.pool.Fill(time.Now()))
 	return nil
 }

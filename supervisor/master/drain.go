@@ -115,7 +115,7 @@ func (m *master) lookCutOver() {
 func (m *master) describeCutover(connections int64) {
 	m.progress("cutover", "generation %d accepts every new connection, %.1f ms after it was released", m.generation, float64(time.Since(m.released).Microseconds())/1000)
 	if connections > 0 {
-		m.progress("draining", "%d connections of %d older generations, at most %v", connections, len(m.draining), m.config.GracefulTimeout)
+		m.progress("draining", "%s of %s, at most %v", count(int(connections), "connection"), count(len(m.draining), "older generation"), m.config.GracefulTimeout)
 	} else {
 		m.progress("draining", "no connection is left on older generations")
 	}

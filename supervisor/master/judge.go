@@ -35,7 +35,7 @@ func judge(load func() (*config.Config, error), served []status.Certificate, all
 		j.err = &refusal{code: status.ExitConfig, err: j.err}
 		return j
 	}
-	j.step("config", "%s: %d listeners, %s", configName(j.config), len(j.config.Listen), appName(j.config))
+	j.step("config", "%s: %s, %s", configName(j.config), count(len(j.config.Listen), "listener"), appName(j.config))
 	ctx, cancel := context.WithTimeout(context.Background(), judgeTimeout)
 	defer cancel()
 	j.bundle, j.checks, j.err = cert.Take(ctx, cert.Request{
@@ -44,10 +44,22 @@ func judge(load func() (*config.Config, error), served []status.Certificate, all
 	if j.err != nil {
 		return j
 	}
-	for _, c := range j.bundle.Published() {
+	for i, c := range j.bundle.Published() {
+		if len(j.config.Certificate[i].SelfSigned) > 0 {
+			j.step("certificates", "%q: self-signed, each generation makes its own", c.Name)
+			continue
+		}
 		j.step("certificates", "%s", describeChange(c, served))
 	}
 	return j
+}
+
+// count says "1 worker" and "2 workers".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func (j *judgement) step(name, format string, args ...any) {

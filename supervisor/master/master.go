@@ -14,6 +14,7 @@ import (
 	"example.com/handover/supervisor/notify"
 	"example.com/handover/supervisor/pool"
 	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/footprint"
 	"example.com/handover/worker/wire"
 )
 
@@ -67,8 +68,9 @@ type master struct {
 	server      *control.Server      // once active
 	steps       *reporter            // to the predecessor, until it is gone
 	stop        stopping             // once asked to stop
-	fed         time.Time            // when the anchor was told last
-	exit        *int                 // set: the loop ends
+	trimmed     bool
+	fed         time.Time // when the anchor was told last
+	exit        *int      // set: the loop ends
 }
 
 // Run runs a master until its successor is ready or it was told to stop, and
@@ -185,9 +187,18 @@ func (m *master) tick(now time.Time) {
 		m.obey(m.pool.Tick(now))
 		m.judgePool()
 	}
+	m.trim(now)
 	m.cutSuccessor(now)
 	m.cutDraining(now)
 	m.cutStop(now)
+}
+
+// trim gives back what the boot took, once the first second of serving is over.
+func (m *master) trim(now time.Time) {
+	if !m.trimmed && m.machine.State() == handover.Active && now.Sub(m.released) > time.Second {
+		m.trimmed = true
+		footprint.Trim()
+	}
 }
 
 // deadline returns when tick is due next.

@@ -169,9 +169,12 @@ func (p proof) health(probe *wire.Packets) error {
 // describeProofs says what every worker has shown.
 func (m *master) describeProofs() string {
 	p := m.proof()
-	text := fmt.Sprintf("%d workers ready", m.pool.Want())
-	if p.tls {
-		text += ", TLS handshake and fingerprint seen from each"
+	text := count(m.pool.Want(), "worker") + " ready"
+	if p.tls && len(p.certificates) > 0 {
+		text += fmt.Sprintf(", each served sha256 %.12s…", p.certificates[0].Fingerprint)
+		if more := len(p.certificates) - 1; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
 	}
 	if p.healthPath != "" {
 		text += ", " + p.healthPath + " answered"

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.com/handover/supervisor/handover"
@@ -73,6 +74,14 @@ func (r *reload) tell(e status.Event) {
 		}
 	}
 	r.followers = kept
+}
+
+// unfollow ends one stream.
+func (r *reload) unfollow(c chan status.Event) {
+	if i := slices.Index(r.followers, c); i >= 0 {
+		r.followers = slices.Delete(r.followers, i, i+1)
+		close(c)
+	}
 }
 
 // part ends all streams with a last event.

@@ -21,15 +21,19 @@ import (
 // generation. What is new is stored with the anchor at once.
 func (m *master) openFiles() error {
 	m.created = append([]string{}, m.past.Sockets...)
+	// The control socket first: of two instances it names the other one.
+	if err := m.openControl(); err != nil {
+		return err
+	}
+	if err := m.openPidFile(); err != nil {
+		return err
+	}
 	for _, l := range m.config.Listen {
 		if err := m.openListener(l); err != nil {
 			return err
 		}
 	}
-	if err := m.openControl(); err != nil {
-		return err
-	}
-	return m.openPidFile()
+	return nil
 }
 
 func (m *master) openListener(l config.Listen) error {

@@ -65,6 +65,7 @@ func handler(folder, marker string) http.Handler {
 	mux.HandleFunc("GET /collect", func(http.ResponseWriter, *http.Request) { runtime.GC() })
 	mux.HandleFunc("GET /slow", slow)
 	mux.HandleFunc("GET /orphan", orphan)
+	mux.HandleFunc("GET /hold", hold)
 	mux.HandleFunc("GET /inherited", inherited)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
 		order := held(r, folder)
@@ -97,6 +98,21 @@ func orphan(w http.ResponseWriter, _ *http.Request) {
 	if err := exec.Command("/bin/sh", "-c", "sleep 0.2 >/dev/null 2>&1 &").Run(); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}
+}
+
+// hold takes the connection over, as a websocket does, says when the worker
+// begins to drain, and keeps the connection until the client ends it.
+func hold(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nheld\n")
+	<-worker.Draining()
+	fmt.Fprint(conn, "draining\n..")
+	_, _ = conn.Read(make([]byte, 1))
 }
 
 // slow answers its first byte at once and the last after d.

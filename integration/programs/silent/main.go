@@ -1,3 +1,9 @@
 package main
 
-func main() { select {} }
+import "time"
+
+func main() {
+	for { // select {} would be found to be a deadlock, and end the program
+		time.Sleep(time.Hour)
+	}
+}

@@ -1,0 +1,49 @@
+# make prints the targets below.
+GO         ?= go
+GOFUMPT    := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+FUZZTIME   ?= 20s
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-deps check fuzz bench soak clean
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/handover, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/handover .
+
+run: build ## build and start it: a welcome page on https://127.0.0.1:8443
+	bin/handover run
+
+test: ## every test, with the race detector (needs gcc)
+	$(GO) test -race -count=1 -timeout 15m ./...
+
+# The commands that tests start, each with the package it comes from.
+test-deps: ## install what the tests need, where apt-get is
+	@missing=; for pair in curl:curl ps:procps ss:iproute2 setpriv:util-linux; do \
+	  command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then \
+	  echo "test-deps: MISSING:$$missing (install them as root; tests that need them fail)" >&2; exit 0; fi; \
+	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing
+
+check: ## format, vet, staticcheck
+	@unformatted=$$($(GO) run $(GOFUMPT) -l .) && if [ -n "$$unformatted" ]; then \
+	  echo "not formatted as gofumpt does:" >&2; echo "$$unformatted" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+fuzz: ## each fuzz target for FUZZTIME (20s)
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's/:func / /' | while read -r file target; do \
+	  echo "$${file%/*} $$target" && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$${file%/*}" || exit 1; done
+
+bench: ## what a handover costs
+	$(GO) test -run '^$$' -bench . ./integration/...
+
+soak: ## hours of reloads under load
+	HANDOVER_SOAK=1 $(GO) test -count=1 -run TestSoak -timeout 60m ./integration/
+
+clean: ## remove what was built
+	rm -rf bin

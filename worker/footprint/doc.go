@@ -1,0 +1,10 @@
+// Package footprint gives back the memory that a process needed to start and
+// will not need again.
+//
+// It owns nothing. It promises to change nothing but what the process costs:
+// freed heap goes back to the kernel, and pages of the executable that lie in
+// its mapping because the start touched them, or the kernel mapped them along
+// with a neighbour, are unmapped until they are needed. A page comes back from
+// the page cache by a minor fault, sixteen at a time. It refuses to touch a
+// mapping that holds a single private page.
+package footprint
