@@ -93,10 +93,9 @@ func TestTheOldestGenerationIsCutWhenTooManyDrain(t *testing.T) {
 			t.Errorf("worker %d of a younger generation is gone, want it to drain on", pid)
 		}
 	}
-	s, err := i.Status()
-	if err != nil || len(s.Draining) != 2 {
-		t.Errorf("draining %+v, %v; want two generations", s.Draining, err)
-	}
+	i.Until(t, "two generations drain", within, func(s harness.Status) error {
+		return harness.Unless(len(s.Draining) == 2, "%+v", s.Draining)
+	})
 	i.Signal(syscall.SIGQUIT) // or the stop would wait for the slow ones
 	if got := i.WaitExit(within); got != 0 {
 		t.Errorf("exit %d, want 0", got)

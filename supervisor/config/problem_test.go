@@ -8,127 +8,131 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLoadReportsEachProblem has every refusal: the line, the key, a part of
-// the message and a part of the hint.
+const somePair = "certfile = \"c\"\nkeyfile = \"k\"\n"
+
+var tooLong = strings.Repeat("x", 108)
+
+// refusals has every refusal: the line, the key, a part of the message and a
+// part of the hint.
+var refusals = []struct {
+	name, text string
+	line       int
+	key        string
+	message    string
+	hint       string
+}{
+	// Syntax.
+	{"syntax", "workers = 1\nlog = [", 2, "log", "invalid TOML: ", ""},
+	{"twice", "workers = 1\nworkers = 2", 2, "workers", "invalid TOML: ", ""},
+	{"UTF-16", "w\x00o\x00", 1, "", "invalid TOML: ", ""},
+
+	// Unknown keys.
+	{"unknown", "\nworker = 1", 2, "worker", `unknown key "worker"`, `did you mean "workers"?`},
+	{"unknown and upper case", "Workers = 1", 1, "Workers", `unknown key "Workers"`, `did you mean "workers"?`},
+	{"unknown in a table", "[log]\nlevle = \"info\"", 2, "log.levle", `unknown key "log.levle"`, `did you mean "level"?`},
+	{"unknown in the second of a kind", "[[listen]]\naddress = \":1\"\n[[listen]]\naddress = \":2\"\nadress = \"\"", 5, "listen[1].adress", `unknown key "listen[1].adress"`, `did you mean "address"?`},
+	{"unknown and nothing like it", "frobnicate = 1", 1, "frobnicate", `unknown key "frobnicate"`, ""},
+	{"unknown table", "[tsl]", 1, "tsl", `unknown key "tsl"`, `did you mean "tls"?`},
+	{"top key below a table", "[log]\nworkers = 1", 2, "log.workers", `unknown key "log.workers"`, `"workers" belongs at the top of the file`},
+	{"table key at the top", "certfile = \"c\"", 1, "certfile", `unknown key "certfile"`, `"certfile" belongs under [[certificate]]`},
+
+	// Types.
+	{"string for integer", "workers = \"four\"", 1, "workers", `key "workers": found string "four", expected integer`, ""},
+	{"quoted integer", "workers = \"4\"", 1, "workers", `found string "4", expected integer`, "leave out the quotes"},
+	{"float for integer", "workers = 1.5", 1, "workers", "found float 1.5, expected integer", ""},
+	{"quoted boolean", "[[listen]]\naddress = \":1\"\ntls = \"true\"", 3, "listen[0].tls", `found string "true", expected boolean`, "leave out the quotes"},
+	{"integer for string", "[[listen]]\naddress = 443", 2, "listen[0].address", "found integer 443, expected string", `write "443"`},
+	{"date for string", "user = 2026-01-01", 1, "user", "found date or time, expected string", ""},
+	{"array for string", "user = []", 1, "user", "found array, expected string", ""},
+	{"string for array", "[app]\ncommand = \"sh -c exit\"", 2, "app.command", `found string "sh -c exit", expected array of strings`, `write ["sh", "-c", "exit"]`},
+	{"integer in array", "[app]\ncommand = [\"sleep\",\n 5]", 3, "app.command[1]", "found integer 5, expected string", `write "5"`},
+	{"table for array of tables", "[listen]\naddress = \":1\"", 1, "listen", "found table, expected array of tables", "write [[listen]]"},
+	{"array of tables for table", "[[log]]", 1, "log", "found array of tables, expected table", "write [log]"},
+	{"string for table", "log = \"x\"", 1, "log", `found string "x", expected table`, ""},
+	{"dotted check without quotes", "[tls.checks]\npair.mismatch = \"warn\"", 2, "tls.checks.pair", "found a table, expected a string", `write "pair.mismatch" = "warn"`},
+	{"check that is no string", "[tls.checks]\nx = false", 2, "tls.checks.x", "found boolean false, expected string", `write "false"`},
+
+	// Durations.
+	{"duration without unit", "boot_timeout = \"30\"", 1, "boot_timeout", `found "30", expected a duration such as "30s"`, `did you mean "30s"?`},
+	{"duration without quotes", "boot_timeout = 30", 1, "boot_timeout", `found integer 30, expected a duration such as "30s"`, `did you mean "30s"?`},
+	{"duration in words", "boot_timeout = \"soon\"", 1, "boot_timeout", `found "soon", expected a duration`, `a number and a unit: "500ms"`},
+	{"duration that is a float", "boot_timeout = 1.5", 1, "boot_timeout", "found float 1.5, expected duration", ""},
+	{"no boot_timeout", "boot_timeout = \"0s\"", 1, "boot_timeout", "found 0s, expected more than 0s", ""},
+	{"no graceful_timeout", "graceful_timeout = \"0s\"\nkeepalive_grace = \"0s\"", 1, "graceful_timeout", "found 0s, expected more than 0s", ""},
+	{"negative keepalive_grace", "keepalive_grace = \"-1s\"", 1, "keepalive_grace", "found -1s, expected 0s or more", ""},
+	{"duration of years", "boot_timeout = \"10000h\"", 1, "boot_timeout", "expected at most 720h0m0s", ""},
+	{"grace longer than all", "keepalive_grace = \"31s\"", 1, "keepalive_grace", "found 31s, expected at most graceful_timeout, which is 30s", "part of graceful_timeout"},
+
+	// Numbers and names.
+	{"negative workers", "workers = -1", 1, "workers", "found -1, expected 0 to 1024", "one per CPU"},
+	{"too many workers", "workers = 1025", 1, "workers", "found 1025, expected 0 to 1024", ""},
+	{"no draining", "max_draining = 0", 1, "max_draining", "found 0, expected 1 or more", ""},
+	{"health_path without slash", "health_path = \"healthz\"", 1, "health_path", `found "healthz", expected a path such as "/healthz"`, ""},
+	{"health_path with a space", "health_path = \"/a b\"", 1, "health_path", "expected a path", ""},
+	{"user", "user = \"no-such-user\"", 1, "user", `found "no-such-user", expected a user of this machine: there is none of that name`, ""},
+	{"user by number", "user = \"4242424\"", 1, "user", "there is none of that name", ""},
+	{"group", "group = \"no-such-group\"", 1, "group", `found "no-such-group", expected a group of this machine: there is none of that name`, ""},
+	{"path with a zero byte", "pidfile = \"a\\u0000\"", 1, "pidfile", "it holds a zero byte", ""},
+
+	// Listeners.
+	{"no address", "\n[[listen]]\ntls = true", 2, "listen[0].address", "found nothing, expected host:port or unix:/path", ""},
+	{"only a port", "[[listen]]\naddress = \"443\"", 2, "listen[0].address", `found "443", expected host:port`, `did you mean ":443"?`},
+	{"only a host", "[[listen]]\naddress = \"example.org\"", 2, "listen[0].address", `found "example.org", expected host:port`, `add a port: "example.org:443"`},
+	{"only an IPv6 address", "[[listen]]\naddress = \"::1\"", 2, "listen[0].address", "expected host:port", `add a port: "[::1]:443"`},
+	{"star", "[[listen]]\naddress = \"*:443\"", 2, "listen[0].address", "expected host:port", `write ":443"`},
+	{"scheme", "[[listen]]\naddress = \"quic://:443/\"", 2, "listen[0].address", "expected host:port", `leave out the scheme: ":443"`},
+	{"udp", "[[listen]]\naddress = \"udp::443\"", 2, "listen[0].address", `found "udp::443", expected host:port or unix:/path`, ""},
+	{"mistyped address", "[[listen]]\naddress = \"127.0.0.300:443\"", 2, "listen[0].address", "expected host:port", ""},
+	{"port by name", "[[listen]]\naddress = \":https\"", 2, "listen[0].address", `found port "https", expected a number from 1 to 65535`, ""},
+	{"port too large", "[[listen]]\naddress = \":65536\"", 2, "listen[0].address", `found port "65536"`, ""},
+	{"port 0", "[[listen]]\naddress = \"127.0.0.1:0\"", 2, "listen[0].address", "could not be found again after a handover", "name the port"},
+	{"unix without path", "[[listen]]\naddress = \"unix:\"", 2, "listen[0].address", `found "", expected the path of a socket`, ""},
+	{"abstract", "[[listen]]\naddress = \"unix:@web\"", 2, "listen[0].address", "abstract sockets", ""},
+	{"long unix", "[[listen]]\naddress = \"unix:/" + tooLong + "\"", 2, "listen[0].address", "found a path of 109 bytes, expected at most 107", "shorter"},
+	{"mode", "[[listen]]\naddress = \":1\"\nmode = \"0680\"", 3, "listen[0].mode", `found "0680", expected an octal mode`, ""},
+	{"mode too large", "[[listen]]\naddress = \":1\"\nmode = \"1777\"", 3, "listen[0].mode", "expected an octal mode", ""},
+	{"backlog", "[[listen]]\naddress = \":1\"\nbacklog = -1", 3, "listen[0].backlog", "found -1, expected 0", ""},
+	{"long control socket", "[control]\nsocket = \"/" + tooLong + "\"", 2, "control.socket", "found a path of 109 bytes, expected at most 107", ""},
+	{"control socket of a listener", "listen = [{address = \"unix:/tmp/a\"}]\n[control]\nsocket = \"/tmp/./a\"", 3, "control.socket", "which listen[0] takes already", ""},
+
+	// Certificates and tls.
+	{"neither", "[[certificate]]\nname = \"a\"", 1, "certificate[0]", "found neither files nor self_signed, expected certfile and keyfile, or self_signed", ""},
+	{"both", "[[certificate]]\n" + somePair + "self_signed = [\"a\"]", 1, "certificate[0]", "found files and self_signed", "for development"},
+	{"no keyfile", "[[certificate]]\ncertfile = \"c\"", 1, "certificate[0]", "found certfile without keyfile", "name it twice"},
+	{"no certfile", "[[certificate]]\nkeyfile = \"k\"", 1, "certificate[0]", "found keyfile without certfile", "name it twice"},
+	{"one name twice", "[[certificate]]\nname = \"a\"\n" + somePair + "[[certificate]]\nname = \"a\"\n" + somePair, 6, "certificate[1].name", `found "a", which certificate[0] is called already`, "a name of its own"},
+	{"one derived name twice", "[[certificate]]\nself_signed = [\"a\"]\n[[certificate]]\nself_signed = [\"a\"]", 3, "certificate[1].name", `found "a", which certificate[0]`, ""},
+	{"server name", "[[certificate]]\n" + somePair + "server_names = [\"a\", \"a b\"]", 4, "certificate[0].server_names[1]", `found "a b", expected a host name or an address`, ""},
+	{"server name with a dot", "[[certificate]]\n" + somePair + "server_names = [\"a.\"]", 4, "certificate[0].server_names[0]", `found "a."`, "leave out the dot"},
+	{"server name with a port", "[[certificate]]\n" + somePair + "server_names = [\"a:443\"]", 4, "certificate[0].server_names[0]", `found "a:443"`, "neither scheme nor port"},
+	{"server name not in ASCII", "[[certificate]]\n" + somePair + "server_names = [\"bücher.de\"]", 4, "certificate[0].server_names[0]", "expected a host name", "xn--"},
+	{"self-signed for nobody", "[[certificate]]\nself_signed = [\"\"]", 2, "certificate[0].self_signed[0]", `found ""`, ""},
+	{"min_version", "[tls]\nmin_version = \"1.1\"", 2, "tls.min_version", `found "1.1", expected 1.2 or 1.3`, ""},
+	{"check", "[tls.checks]\n\"pair.mismatch\" = \"ignore\"", 2, "tls.checks.'pair.mismatch'", `key "tls.checks.'pair.mismatch'": found "ignore", expected refuse, warn or off`, ""},
+
+	// The app, the log.
+	{"two apps", "[app]\nfiles = \"/\"\nproxy = \"http://a\"", 1, "app", "found files and proxy, expected at most one of command, files and proxy", ""},
+	{"command not in PATH", "[app]\ncommand = [\"no-such-program\"]", 2, "app.command", `found "no-such-program", expected a program: not found in PATH`, ""},
+	{"command not there", "[app]\ncommand = [\"./none\"]", 2, "app.command", "no such file or directory", ""},
+	{"command without name", "[app]\ncommand = [\"\"]", 2, "app.command", "the name of the program is empty", ""},
+	{"command that is a folder", "[app]\ncommand = [\"/tmp\"]", 2, "app.command", "a directory", ""},
+	{"command not executable", "[app]\ncommand = [\"./config.toml\"]", 2, "app.command", "not executable", "chmod +x "},
+	{"command in the folder only", "[app]\ncommand = [\"config.toml\"]", 2, "app.command", "not found in PATH", `did you mean "./config.toml"?`},
+	{"no folder", "[app]\nfiles = \"none\"", 2, "app.files", "expected a directory: no such file or directory", ""},
+	{"folder that is a file", "[app]\nfiles = \"config.toml\"", 2, "app.files", "expected a directory: not a directory", ""},
+	{"proxy without scheme", "[app]\nproxy = \"127.0.0.1:8080\"", 2, "app.proxy", "expected http://host, https://host or unix:/path", `did you mean "http://127.0.0.1:8080"?`},
+	{"proxy of another scheme", "[app]\nproxy = \"ftp://a\"", 2, "app.proxy", `its scheme is "ftp"`, ""},
+	{"proxy without host", "[app]\nproxy = \"http:///a\"", 2, "app.proxy", `its host is ""`, ""},
+	{"proxy with port 0", "[app]\nproxy = \"http://a:0\"", 2, "app.proxy", `its port is "0"`, ""},
+	{"proxy with a query", "[app]\nproxy = \"http://a?b\"", 2, "app.proxy", "would be lost", ""},
+	{"proxy without socket", "[app]\nproxy = \"unix:\"", 2, "app.proxy", "expected the path of a socket", ""},
+	{"format", "[log]\nformat = \"xml\"", 2, "log.format", `found "xml", expected auto, text or json`, ""},
+	{"level", "[log]\nlevel = \"warning\"", 2, "log.level", `found "warning", expected debug, info, warn or error`, `did you mean "warn"?`},
+}
+
 func TestLoadReportsEachProblem(t *testing.T) {
 	t.Parallel()
-	const pair = "certfile = \"c\"\nkeyfile = \"k\"\n"
-	long := strings.Repeat("x", 108)
-	for _, tt := range []struct {
-		name, text string
-		line       int
-		key        string
-		message    string
-		hint       string
-	}{
-		// Syntax.
-		{"syntax", "workers = 1\nlog = [", 2, "log", "invalid TOML: ", ""},
-		{"twice", "workers = 1\nworkers = 2", 2, "workers", "invalid TOML: ", ""},
-		{"UTF-16", "w\x00o\x00", 1, "", "invalid TOML: ", ""},
-
-		// Unknown keys.
-		{"unknown", "\nworker = 1", 2, "worker", `unknown key "worker"`, `did you mean "workers"?`},
-		{"unknown and upper case", "Workers = 1", 1, "Workers", `unknown key "Workers"`, `did you mean "workers"?`},
-		{"unknown in a table", "[log]\nlevle = \"info\"", 2, "log.levle", `unknown key "log.levle"`, `did you mean "level"?`},
-		{"unknown in the second of a kind", "[[listen]]\naddress = \":1\"\n[[listen]]\naddress = \":2\"\nadress = \"\"", 5, "listen[1].adress", `unknown key "listen[1].adress"`, `did you mean "address"?`},
-		{"unknown and nothing like it", "frobnicate = 1", 1, "frobnicate", `unknown key "frobnicate"`, ""},
-		{"unknown table", "[tsl]", 1, "tsl", `unknown key "tsl"`, `did you mean "tls"?`},
-		{"top key below a table", "[log]\nworkers = 1", 2, "log.workers", `unknown key "log.workers"`, `"workers" belongs at the top of the file`},
-		{"table key at the top", "certfile = \"c\"", 1, "certfile", `unknown key "certfile"`, `"certfile" belongs under [[certificate]]`},
-
-		// Types.
-		{"string for integer", "workers = \"four\"", 1, "workers", `key "workers": found string "four", expected integer`, ""},
-		{"quoted integer", "workers = \"4\"", 1, "workers", `found string "4", expected integer`, "leave out the quotes"},
-		{"float for integer", "workers = 1.5", 1, "workers", "found float 1.5, expected integer", ""},
-		{"quoted boolean", "[[listen]]\naddress = \":1\"\ntls = \"true\"", 3, "listen[0].tls", `found string "true", expected boolean`, "leave out the quotes"},
-		{"integer for string", "[[listen]]\naddress = 443", 2, "listen[0].address", "found integer 443, expected string", `write "443"`},
-		{"date for string", "user = 2026-01-01", 1, "user", "found date or time, expected string", ""},
-		{"array for string", "user = []", 1, "user", "found array, expected string", ""},
-		{"string for array", "[app]\ncommand = \"sh -c exit\"", 2, "app.command", `found string "sh -c exit", expected array of strings`, `write ["sh", "-c", "exit"]`},
-		{"integer in array", "[app]\ncommand = [\"sleep\",\n 5]", 3, "app.command[1]", "found integer 5, expected string", `write "5"`},
-		{"table for array of tables", "[listen]\naddress = \":1\"", 1, "listen", "found table, expected array of tables", "write [[listen]]"},
-		{"array of tables for table", "[[log]]", 1, "log", "found array of tables, expected table", "write [log]"},
-		{"string for table", "log = \"x\"", 1, "log", `found string "x", expected table`, ""},
-		{"dotted check without quotes", "[tls.checks]\npair.mismatch = \"warn\"", 2, "tls.checks.pair", "found a table, expected a string", `write "pair.mismatch" = "warn"`},
-		{"check that is no string", "[tls.checks]\nx = false", 2, "tls.checks.x", "found boolean false, expected string", `write "false"`},
-
-		// Durations.
-		{"duration without unit", "boot_timeout = \"30\"", 1, "boot_timeout", `found "30", expected a duration such as "30s"`, `did you mean "30s"?`},
-		{"duration without quotes", "boot_timeout = 30", 1, "boot_timeout", `found integer 30, expected a duration such as "30s"`, `did you mean "30s"?`},
-		{"duration in words", "boot_timeout = \"soon\"", 1, "boot_timeout", `found "soon", expected a duration`, `a number and a unit: "500ms"`},
-		{"duration that is a float", "boot_timeout = 1.5", 1, "boot_timeout", "found float 1.5, expected duration", ""},
-		{"no boot_timeout", "boot_timeout = \"0s\"", 1, "boot_timeout", "found 0s, expected more than 0s", ""},
-		{"no graceful_timeout", "graceful_timeout = \"0s\"\nkeepalive_grace = \"0s\"", 1, "graceful_timeout", "found 0s, expected more than 0s", ""},
-		{"negative keepalive_grace", "keepalive_grace = \"-1s\"", 1, "keepalive_grace", "found -1s, expected 0s or more", ""},
-		{"duration of years", "boot_timeout = \"10000h\"", 1, "boot_timeout", "expected at most 720h0m0s", ""},
-		{"grace longer than all", "keepalive_grace = \"31s\"", 1, "keepalive_grace", "found 31s, expected at most graceful_timeout, which is 30s", "part of graceful_timeout"},
-
-		// Numbers and names.
-		{"negative workers", "workers = -1", 1, "workers", "found -1, expected 0 to 1024", "one per CPU"},
-		{"too many workers", "workers = 1025", 1, "workers", "found 1025, expected 0 to 1024", ""},
-		{"no draining", "max_draining = 0", 1, "max_draining", "found 0, expected 1 or more", ""},
-		{"health_path without slash", "health_path = \"healthz\"", 1, "health_path", `found "healthz", expected a path such as "/healthz"`, ""},
-		{"health_path with a space", "health_path = \"/a b\"", 1, "health_path", "expected a path", ""},
-		{"user", "user = \"no-such-user\"", 1, "user", `found "no-such-user", expected a user of this machine: there is none of that name`, ""},
-		{"user by number", "user = \"4242424\"", 1, "user", "there is none of that name", ""},
-		{"group", "group = \"no-such-group\"", 1, "group", `found "no-such-group", expected a group of this machine: there is none of that name`, ""},
-		{"path with a zero byte", "pidfile = \"a\\u0000\"", 1, "pidfile", "it holds a zero byte", ""},
-
-		// Listeners.
-		{"no address", "\n[[listen]]\ntls = true", 2, "listen[0].address", "found nothing, expected host:port or unix:/path", ""},
-		{"only a port", "[[listen]]\naddress = \"443\"", 2, "listen[0].address", `found "443", expected host:port`, `did you mean ":443"?`},
-		{"only a host", "[[listen]]\naddress = \"example.org\"", 2, "listen[0].address", `found "example.org", expected host:port`, `add a port: "example.org:443"`},
-		{"only an IPv6 address", "[[listen]]\naddress = \"::1\"", 2, "listen[0].address", "expected host:port", `add a port: "[::1]:443"`},
-		{"star", "[[listen]]\naddress = \"*:443\"", 2, "listen[0].address", "expected host:port", `write ":443"`},
-		{"scheme", "[[listen]]\naddress = \"quic://:443/\"", 2, "listen[0].address", "expected host:port", `leave out the scheme: ":443"`},
-		{"udp", "[[listen]]\naddress = \"udp::443\"", 2, "listen[0].address", `found "udp::443", expected host:port or unix:/path`, ""},
-		{"mistyped address", "[[listen]]\naddress = \"127.0.0.300:443\"", 2, "listen[0].address", "expected host:port", ""},
-		{"port by name", "[[listen]]\naddress = \":https\"", 2, "listen[0].address", `found port "https", expected a number from 1 to 65535`, ""},
-		{"port too large", "[[listen]]\naddress = \":65536\"", 2, "listen[0].address", `found port "65536"`, ""},
-		{"port 0", "[[listen]]\naddress = \"127.0.0.1:0\"", 2, "listen[0].address", "could not be found again after a handover", "name the port"},
-		{"unix without path", "[[listen]]\naddress = \"unix:\"", 2, "listen[0].address", `found "", expected the path of a socket`, ""},
-		{"abstract", "[[listen]]\naddress = \"unix:@web\"", 2, "listen[0].address", "abstract sockets", ""},
-		{"long unix", "[[listen]]\naddress = \"unix:/" + long + "\"", 2, "listen[0].address", "found a path of 109 bytes, expected at most 107", "shorter"},
-		{"mode", "[[listen]]\naddress = \":1\"\nmode = \"0680\"", 3, "listen[0].mode", `found "0680", expected an octal mode`, ""},
-		{"mode too large", "[[listen]]\naddress = \":1\"\nmode = \"1777\"", 3, "listen[0].mode", "expected an octal mode", ""},
-		{"backlog", "[[listen]]\naddress = \":1\"\nbacklog = -1", 3, "listen[0].backlog", "found -1, expected 0", ""},
-		{"long control socket", "[control]\nsocket = \"/" + long + "\"", 2, "control.socket", "found a path of 109 bytes, expected at most 107", ""},
-		{"control socket of a listener", "listen = [{address = \"unix:/tmp/a\"}]\n[control]\nsocket = \"/tmp/./a\"", 3, "control.socket", "which listen[0] takes already", ""},
-
-		// Certificates and tls.
-		{"neither", "[[certificate]]\nname = \"a\"", 1, "certificate[0]", "found neither files nor self_signed, expected certfile and keyfile, or self_signed", ""},
-		{"both", "[[certificate]]\n" + pair + "self_signed = [\"a\"]", 1, "certificate[0]", "found files and self_signed", "for development"},
-		{"no keyfile", "[[certificate]]\ncertfile = \"c\"", 1, "certificate[0]", "found certfile without keyfile", "name it twice"},
-		{"no certfile", "[[certificate]]\nkeyfile = \"k\"", 1, "certificate[0]", "found keyfile without certfile", "name it twice"},
-		{"one name twice", "[[certificate]]\nname = \"a\"\n" + pair + "[[certificate]]\nname = \"a\"\n" + pair, 6, "certificate[1].name", `found "a", which certificate[0] is called already`, "a name of its own"},
-		{"one derived name twice", "[[certificate]]\nself_signed = [\"a\"]\n[[certificate]]\nself_signed = [\"a\"]", 3, "certificate[1].name", `found "a", which certificate[0]`, ""},
-		{"server name", "[[certificate]]\n" + pair + "server_names = [\"a\", \"a b\"]", 4, "certificate[0].server_names[1]", `found "a b", expected a host name or an address`, ""},
-		{"server name with a dot", "[[certificate]]\n" + pair + "server_names = [\"a.\"]", 4, "certificate[0].server_names[0]", `found "a."`, "leave out the dot"},
-		{"server name with a port", "[[certificate]]\n" + pair + "server_names = [\"a:443\"]", 4, "certificate[0].server_names[0]", `found "a:443"`, "neither scheme nor port"},
-		{"server name not in ASCII", "[[certificate]]\n" + pair + "server_names = [\"bücher.de\"]", 4, "certificate[0].server_names[0]", "expected a host name", "xn--"},
-		{"self-signed for nobody", "[[certificate]]\nself_signed = [\"\"]", 2, "certificate[0].self_signed[0]", `found ""`, ""},
-		{"min_version", "[tls]\nmin_version = \"1.1\"", 2, "tls.min_version", `found "1.1", expected 1.2 or 1.3`, ""},
-		{"check", "[tls.checks]\n\"pair.mismatch\" = \"ignore\"", 2, "tls.checks.'pair.mismatch'", `key "tls.checks.'pair.mismatch'": found "ignore", expected refuse, warn or off`, ""},
-
-		// The app, the log.
-		{"two apps", "[app]\nfiles = \"/\"\nproxy = \"http://a\"", 1, "app", "found files and proxy, expected at most one of command, files and proxy", ""},
-		{"command not in PATH", "[app]\ncommand = [\"no-such-program\"]", 2, "app.command", `found "no-such-program", expected a program: not found in PATH`, ""},
-		{"command not there", "[app]\ncommand = [\"./none\"]", 2, "app.command", "no such file or directory", ""},
-		{"command without name", "[app]\ncommand = [\"\"]", 2, "app.command", "the name of the program is empty", ""},
-		{"command that is a folder", "[app]\ncommand = [\"/tmp\"]", 2, "app.command", "a directory", ""},
-		{"command not executable", "[app]\ncommand = [\"./config.toml\"]", 2, "app.command", "not executable", "chmod +x "},
-		{"command in the folder only", "[app]\ncommand = [\"config.toml\"]", 2, "app.command", "not found in PATH", `did you mean "./config.toml"?`},
-		{"no folder", "[app]\nfiles = \"none\"", 2, "app.files", "expected a directory: no such file or directory", ""},
-		{"folder that is a file", "[app]\nfiles = \"config.toml\"", 2, "app.files", "expected a directory: not a directory", ""},
-		{"proxy without scheme", "[app]\nproxy = \"127.0.0.1:8080\"", 2, "app.proxy", "expected http://host, https://host or unix:/path", `did you mean "http://127.0.0.1:8080"?`},
-		{"proxy of another scheme", "[app]\nproxy = \"ftp://a\"", 2, "app.proxy", `its scheme is "ftp"`, ""},
-		{"proxy without host", "[app]\nproxy = \"http:///a\"", 2, "app.proxy", `its host is ""`, ""},
-		{"proxy with port 0", "[app]\nproxy = \"http://a:0\"", 2, "app.proxy", `its port is "0"`, ""},
-		{"proxy with a query", "[app]\nproxy = \"http://a?b\"", 2, "app.proxy", "would be lost", ""},
-		{"proxy without socket", "[app]\nproxy = \"unix:\"", 2, "app.proxy", "expected the path of a socket", ""},
-		{"format", "[log]\nformat = \"xml\"", 2, "log.format", `found "xml", expected auto, text or json`, ""},
-		{"level", "[log]\nlevel = \"warning\"", 2, "log.level", `found "warning", expected debug, info, warn or error`, `did you mean "warn"?`},
-	} {
+	for _, tt := range refusals {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			all := refuse(t, tt.text)

@@ -61,7 +61,9 @@ const (
 type cell = machine.Cell[State, Action]
 
 // stays is the cell of an event that means nothing more in its state.
-func stays(s State) cell { return cell{Next: s} }
+func stays(s State) cell {
+	return cell{Next: s}
+}
 
 // never marks an event that cannot happen in its state.
 var never = cell{}

@@ -49,7 +49,9 @@ const (
 
 type cell = machine.Cell[State, Order]
 
-func stays(s State) cell { return cell{Next: s} }
+func stays(s State) cell {
+	return cell{Next: s}
+}
 
 var (
 	never = cell{}
