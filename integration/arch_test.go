@@ -28,9 +28,10 @@ type rule struct {
 
 var importMap = []rule{
 	{".", []string{module + "/..."}, []string{module + "/supervisor/...", module + "/worker/...", module + "/signals"}, "main wires the roles together and nothing else"},
-	{"supervisor", []string{module + "/worker/...", module + "/integration/..."}, []string{module + "/worker/wire"}, "the border to a worker is its wire format; its code belongs to the worker's process"},
+	{"supervisor", []string{module + "/worker/...", module + "/integration/..."}, []string{module + "/worker/wire", module + "/worker/footprint"}, "of a worker it knows leaves alone: the wire format, and how to give memory back"},
 	{"worker", []string{module + "/supervisor/...", module + "/integration/..."}, nil, "a worker program must not carry the supervisor"},
 	{"worker/wire", []string{module + "/...", "net/http", "crypto/tls"}, nil, "both sides import the border, so it imports neither"},
+	{"worker/footprint", []string{module + "/...", "net/http", "crypto/tls"}, nil, "a leaf that both sides import imports neither"},
 	{"supervisor/anchor", []string{
 		module + "/supervisor/config", module + "/supervisor/cert", module + "/supervisor/status", module + "/supervisor/master",
 		module + "/supervisor/control", "crypto/...", "net/http/...", "github.com/BurntSushi/toml",

@@ -11,9 +11,13 @@ import (
 
 	"example.com/handover/signals"
 	"example.com/handover/supervisor/process"
+	"example.com/handover/worker/footprint"
 	"example.com/handover/worker/wire"
 	"golang.org/x/sys/unix"
 )
+
+// trimAfter is how long after a master said that it is ready.
+const trimAfter = 2 * time.Second
 
 // loop owns every descriptor and process of the anchor. All of it belongs to
 // the goroutine that calls Run.
@@ -38,6 +42,8 @@ type loop struct {
 	receiver  sync.WaitGroup
 	passed    []*os.File // descriptors of the message in hand
 	childless bool
+
+	trimming *time.Timer // calls footprint.Trim; nil: nothing to trim yet
 
 	starts int
 	exited bool
@@ -110,6 +116,9 @@ func newLoop(o Options, caught signalChannels) (*loop, error) {
 
 func (l *loop) close() {
 	close(l.done)
+	if l.trimming != nil {
+		l.trimming.Stop()
+	}
 	l.hangUp()
 	l.receiver.Wait()
 	for pid := range l.masters {
@@ -190,6 +199,9 @@ func (l *loop) hear(h heard) {
 		l.happened(silenced{})
 	case h.err == nil:
 		l.meet(h.pid)
+		if h.message.MainPID != 0 {
+			l.trimLater()
+		}
 		l.passed = h.files
 		l.happened(said{h.pid, h.message})
 		l.passed = nil
@@ -224,6 +236,14 @@ func (l *loop) releaseUnlessChild(pid int) {
 	}
 }
 
+// trimLater gives back what a start and a handover took, once things are quiet.
+func (l *loop) trimLater() {
+	if l.trimming != nil {
+		l.trimming.Stop()
+	}
+	l.trimming = time.AfterFunc(trimAfter, footprint.Trim)
+}
+
 func (l *loop) hangUp() {
 	if l.packets != nil {
 		_ = l.packets.Close()
@@ -245,7 +265,11 @@ func (l *loop) reap() {
 			break
 		}
 		if _, known := l.masters[pid]; known {
-			l.log.Info("master ended", "pid", pid, "how", process.Describe(status))
+			level := slog.LevelInfo
+			if status == 0 && pid != l.machine.current {
+				level = slog.LevelDebug // it has handed over
+			}
+			l.log.Log(context.Background(), level, "master ended", "pid", pid, "how", process.Describe(status))
 			l.release(pid)
 		}
 		code := 1

@@ -2,9 +2,9 @@
 // will not need again.
 //
 // It owns nothing. It promises to change nothing but what the process costs:
-// freed heap goes back to the kernel, and pages of the executable that lie in
-// its mapping because the start touched them, or the kernel mapped them along
-// with a neighbour, are unmapped until they are needed. A page comes back from
-// the page cache by a minor fault, sixteen at a time. It refuses to touch a
-// mapping that holds a single private page.
+// pages of the executable that lie in its mapping because the start touched
+// them, or because the kernel mapped them along with a neighbour, are unmapped
+// until they are needed. They come back from the page cache by minor faults,
+// sixteen pages each. It refuses to touch a mapping that holds a single private
+// page.
 package footprint

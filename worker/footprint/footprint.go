@@ -3,28 +3,31 @@ package footprint
 import (
 	"bufio"
 	"bytes"
+	"io"
+	"iter"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// Trim gives back what it can, once the start is over. It takes a few
-// milliseconds and collects garbage. Where /proc is not to be had it does less.
+// Trim gives back what it can, once the start is over; without /proc that is
+// nothing. It leaves the heap alone: a collection in a process that small costs
+// more memory than it frees (0.4 MB more in an anchor, measured). For the same
+// reason it reads line by line into a small buffer.
 func Trim() {
-	debug.FreeOSMemory()
-	text, err := os.ReadFile("/proc/self/smaps")
-	if err != nil {
-		return
-	}
 	executable, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return
 	}
-	for _, m := range parse(text) {
-		if m.path == executable && m.clean() {
+	f, err := os.Open("/proc/self/smaps")
+	if err != nil {
+		return
+	}
+	defer func() { _ = f.Close() }()
+	for m := range mappings(f) {
+		if m.clean() && m.path == executable {
 			// Safe for what is only ever read: the next access maps the file's page again.
 			_ = unix.Madvise(memory(m.start, m.end), unix.MADV_DONTNEED)
 		}
@@ -45,41 +48,62 @@ func (m mapping) clean() bool {
 	return m.permissions[0] == 'r' && m.permissions[1] == '-' && m.permissions[3] == 'p' && m.anonymous == 0
 }
 
-func parse(smaps []byte) []mapping {
-	var list []mapping
-	lines := bufio.NewScanner(bytes.NewReader(smaps))
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) >= 2 && strings.HasSuffix(fields[0], ":") {
-			if fields[0] == "Anonymous:" && len(list) > 0 {
-				n, err := strconv.Atoi(fields[1])
-				if err != nil {
-					n = 1 // unreadable: better kept
-				}
-				list[len(list)-1].anonymous = n
+// mappings reads the executable's mappings of a file. Each ends with its line of
+// flags.
+func mappings(smaps io.Reader) iter.Seq[mapping] {
+	return func(yield func(mapping) bool) {
+		var m mapping
+		lines := bufio.NewReaderSize(smaps, 1024)
+		for {
+			line, err := lines.ReadSlice('\n')
+			if err != nil {
+				return // also for a line longer than any of ours
 			}
-			continue
-		}
-		if m, ok := parseHead(fields); ok {
-			list = append(list, m)
+			name, value, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+			switch {
+			case !bytes.HasSuffix(name, []byte(":")):
+				m = parseHead(name, value)
+			case m.end == 0:
+			case bytes.Equal(name, []byte("Anonymous:")):
+				m.anonymous = kilobytes(value)
+			case bytes.Equal(name, []byte("VmFlags:")):
+				if !yield(m) {
+					return
+				}
+				m = mapping{}
+			}
 		}
 	}
-	return list
 }
 
-// parseHead reads "start-end perms offset device inode path".
-func parseHead(fields []string) (mapping, bool) {
-	if len(fields) < 6 || len(fields[1]) != 4 {
-		return mapping{}, false
+// parseHead reads "start-end" and "perms offset device inode path". What has no
+// path is none of ours and gives an empty mapping.
+func parseHead(extent, rest []byte) mapping {
+	fields := bytes.Fields(rest)
+	slash := bytes.IndexByte(rest, '/')
+	if len(fields) < 5 || len(fields[0]) != 4 || slash < 0 {
+		return mapping{}
 	}
-	from, to, ok := strings.Cut(fields[0], "-")
+	from, to, ok := strings.Cut(string(extent), "-")
 	start, err1 := strconv.ParseUint(from, 16, 64)
 	end, err2 := strconv.ParseUint(to, 16, 64)
 	if !ok || err1 != nil || err2 != nil || end <= start {
-		return mapping{}, false
+		return mapping{}
 	}
 	return mapping{
-		start: uintptr(start), end: uintptr(end), permissions: fields[1],
-		path: strings.Join(fields[5:], " "), anonymous: 1,
-	}, true
+		start: uintptr(start), end: uintptr(end), permissions: string(fields[0]), path: string(rest[slash:]), anonymous: 1,
+	}
+}
+
+// kilobytes reads "12 kB"; what is unreadable counts as some.
+func kilobytes(value []byte) int {
+	fields := bytes.Fields(value)
+	if len(fields) == 0 {
+		return 1
+	}
+	n, err := strconv.Atoi(string(fields[0]))
+	if err != nil {
+		return 1
+	}
+	return n
 }

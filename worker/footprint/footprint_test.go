@@ -1,7 +1,9 @@
 package footprint
 
 import (
+	"bytes"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -9,19 +11,23 @@ const sample = `00400000-00936000 r-xp 00000000 fe:00 42                      /o
 Size:               5336 kB
 Rss:                5300 kB
 Anonymous:             0 kB
+VmFlags: rd ex mr mw me
 00936000-00ec0000 r--p 00536000 fe:00 42                      /opt/a service/bin
 Anonymous:             4 kB
+VmFlags: rd mr mw me
 00ec0000-00f33000 rw-p 00ac0000 fe:00 42                      /opt/a service/bin
 Anonymous:             0 kB
+VmFlags: rd wr mr mw me
 c000000000-c000400000 rw-p 00000000 00:00 0
 Anonymous:           400 kB
+VmFlags: rd wr
 7ffd0000-7ffd1000 r-xp 00000000 00:00 0                       [vdso]
 `
 
 func TestOnlyMappingsWithoutAPrivatePageAreGivenBack(t *testing.T) {
 	t.Parallel()
 	var clean []uintptr
-	for _, m := range parse([]byte(sample)) {
+	for m := range mappings(strings.NewReader(sample)) {
 		if m.path == "/opt/a service/bin" && m.clean() {
 			clean = append(clean, m.start)
 		}
@@ -43,7 +49,7 @@ func TestAProcessRunsOnAfterTrim(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(sample))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, m := range parse(b) {
+		for m := range mappings(bytes.NewReader(b)) {
 			if m.end <= m.start {
 				t.Errorf("mapping of no size: %x-%x", m.start, m.end)
 			}
