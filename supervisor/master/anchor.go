@@ -135,7 +135,7 @@ func (m *master) intended(intent signals.Intent) {
 	case signals.Shrink:
 		m.scale(max(m.past.Want-1, 1))
 	case signals.Quiet:
-		m.scale(0)
+		m.quiesce()
 	case signals.Reopen:
 		m.reopen()
 	case signals.Stop, signals.QuickStop:

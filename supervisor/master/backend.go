@@ -134,14 +134,23 @@ func (b *backend) Stop(ctx context.Context, quick bool) error {
 // While a reload runs the number is only noted: whoever serves after it acts.
 func (m *master) scale(workers int) {
 	m.past.Want, m.past.WantConfig, m.past.Scaled = min(workers, wire.MaxSlots), m.config.Workers, true
+	m.quiet = false
 	m.log.Info("workers wanted", "workers", m.past.Want)
 	m.rescale()
 	m.keep()
 }
 
+// quiesce retires the workers and keeps the sockets. The number wanted stays: the
+// next generation has it.
+func (m *master) quiesce() {
+	m.quiet = true
+	m.log.Info("workers stopped, sockets kept; a reload starts them again")
+	m.obey(m.pool.Scale(time.Now(), 0))
+}
+
 // rescale acts on the number of workers that was noted last.
 func (m *master) rescale() {
-	if m.machine.State() == handover.Active && m.pool.Want() != m.past.Want {
+	if !m.quiet && m.machine.State() == handover.Active && m.pool.Want() != m.past.Want {
 		m.obey(m.pool.Scale(time.Now(), m.past.Want))
 	}
 }

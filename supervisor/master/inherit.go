@@ -87,6 +87,9 @@ func (m *master) inherit() error {
 		}
 	}
 	for _, name := range m.past.Descriptors {
+		if strings.HasPrefix(name, prefixListen) {
+			continue // claimed by who wants it: tableflip closes the others, a copy would keep clients waiting
+		}
 		if err := h.claim(name); err != nil {
 			return err
 		}

@@ -69,6 +69,7 @@ type master struct {
 	steps       *reporter            // to the predecessor, until it is gone
 	stop        stopping             // once asked to stop
 	trimmed     bool
+	quiet       bool      // no workers are wanted until the next reload
 	fed         time.Time // when the anchor was told last
 	exit        *int      // set: the loop ends
 }

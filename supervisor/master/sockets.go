@@ -38,6 +38,9 @@ func (m *master) openFiles() error {
 
 func (m *master) openListener(l config.Listen) error {
 	name := listenName(l.Address)
+	if err := m.hold.claim(name); err != nil {
+		return err
+	}
 	if m.hold.files[name] != nil {
 		return nil
 	}
@@ -223,7 +226,8 @@ func (m *master) removeStalePaths() {
 	for _, l := range m.config.Listen {
 		wanted[listenName(l.Address)] = true
 	}
-	for name := range m.hold.files {
+	names := append(m.hold.names(), m.past.Descriptors...)
+	for _, name := range names {
 		if strings.HasPrefix(name, prefixListen) && !wanted[name] {
 			m.anchor.forget(name)
 			m.hold.drop(name)
