@@ -166,7 +166,8 @@ func statusCommand() *cli.Command {
 
 func scaleCommand() *cli.Command {
 	return &cli.Command{
-		Name: "scale", Usage: "set the number of workers", UsageText: "handover scale [-c FILE] N",
+		Name: "scale", Usage: "set the number of workers", UsageText: "handover scale [-c FILE] [--json] N",
+		Flags:       []cli.Flag{jsonFlag()},
 		Description: "It lasts through reloads until the number in the configuration changes.\n\n  handover scale 4",
 		Action: func(c *cli.Context) error {
 			workers, err := strconv.Atoi(c.Args().First())

@@ -3,7 +3,6 @@ package integration
 import (
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -122,26 +121,8 @@ func TestAnAddressInUseIsAConfigurationErrorAtStartAndOnReload(t *testing.T) {
 	reloadWorks(t, i)
 }
 
-func TestASecondInstanceOnTheSameConfigIsRefused(t *testing.T) {
+func TestAConfigThatIsNotThereExits78(t *testing.T) {
 	t.Parallel()
-	i := harness.Start(t, harness.Config{Workers: 1})
-	got := i.Do("run")
-	if got.Exit == 0 || got.Exit == -1 {
-		t.Errorf("second run: %v, want it refused", got)
-	}
-	reloadWorks(t, i)
-	if b, err := os.ReadFile(i.PidFile()); err != nil || strings.TrimSpace(string(b)) != fmt.Sprint(i.Pid) {
-		t.Errorf("pidfile %q, %v; want %d", b, err, i.Pid)
-	}
-}
-
-func TestUsageErrorsExit64(t *testing.T) {
-	t.Parallel()
-	for _, words := range [][]string{{"nonsense"}, {"run", "--nonsense"}, {"scale", "many"}} {
-		if got := harness.Do(t, harness.Binary(t), words...); got.Exit != 64 {
-			t.Errorf("%q: %v, want exit 64", words, got)
-		}
-	}
 	missing := filepath.Join(harness.Folder(t), "none.toml")
 	if got := harness.Do(t, harness.Binary(t), "check", "-c", missing); got.Exit != 78 || !strings.Contains(got.Stderr, missing) {
 		t.Errorf("check of a missing file: %v, want exit 78 and its path", got)

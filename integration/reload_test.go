@@ -120,16 +120,6 @@ func TestStatusSaysTheSameOnTheSocketAndOnTheCommandLine(t *testing.T) {
 	})
 }
 
-func TestCommandsWithoutAnInstanceExit69(t *testing.T) {
-	t.Parallel()
-	i := harness.Prepare(t, harness.Config{})
-	for _, command := range []string{"reload", "status", "stop"} {
-		if got := i.Do(command); got.Exit != 69 {
-			t.Errorf("%s: %v, want exit 69", command, got)
-		}
-	}
-}
-
 func TestScaleSurvivesReloadsUntilTheConfigsNumberChanges(t *testing.T) {
 	t.Parallel()
 	i := harness.Start(t, harness.Config{Workers: 1})

@@ -111,7 +111,8 @@ func (i *Instance) Launch() {
 	argv := append(append(append([]string{}, i.Config.Wrap...), program), words...)
 	i.cmd = exec.Command(argv[0], argv[1:]...)
 	i.cmd.Dir = or(i.Config.Folder, i.Dir)
-	i.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + i.Dir}, i.Config.Env...)
+	i.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + i.Dir}, prompt()...)
+	i.cmd.Env = append(i.cmd.Env, i.Config.Env...)
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// A file and not a pipe: nobody has to read it, whoever is stopped or killed.
 	out, err := os.OpenFile(i.outputFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -274,6 +275,15 @@ func FreeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
+// prompt keeps the race detector from sleeping for a second at the end of each
+// process: it would make of every handover a slow one.
+func prompt() []string {
+	if !Race {
+		return nil
+	}
+	return []string{"GORACE=atexit_sleep_ms=0"}
+}
+
 // Result is how a command ended.
 type Result struct {
 	Exit   int
@@ -297,6 +307,7 @@ func Do(t testing.TB, program string, words ...string) Result {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, words...)
+	cmd.Env = append(os.Environ(), prompt()...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = time.Second // a child that keeps the pipe must not hold the test

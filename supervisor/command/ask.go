@@ -31,10 +31,14 @@ func Scale(ctx context.Context, path string, workers int, out Output) error {
 		return status.Failed(status.ExitUsage, "such as: handover scale 4", "expected a number of workers from 1 to %d, found %d", wire.MaxSlots, workers)
 	}
 	return ask(ctx, path, func(ctx context.Context, c *control.Client) error {
-		if _, err := c.Scale(ctx, workers); err != nil {
+		s, err := c.Scale(ctx, workers)
+		if err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(out, "workers wanted: %d\n", workers)
+		if out.JSON {
+			return printJSON(out, s)
+		}
+		_, err = fmt.Fprintf(out, "workers wanted: %d\n", workers)
 		return err
 	})
 }

@@ -137,7 +137,7 @@ func (m *master) intended(intent signals.Intent) {
 	case signals.Quiet:
 		m.quiesce()
 	case signals.Reopen:
-		m.reopen()
+		_ = m.reopen() // it has said so in the log
 	case signals.Stop, signals.QuickStop:
 		m.stopAsked(intent == signals.QuickStop)
 	}

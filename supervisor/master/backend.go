@@ -102,8 +102,8 @@ func (m *master) attend(ctx context.Context, r *reload, after int) <-chan status
 }
 
 func (b *backend) Scale(ctx context.Context, workers int) (*status.Status, error) {
-	if workers < 0 || workers > wire.MaxSlots {
-		return nil, &control.Error{Code: http.StatusBadRequest, Message: fmt.Sprintf("%d workers: want 0 to %d", workers, wire.MaxSlots)}
+	if workers < 1 || workers > wire.MaxSlots {
+		return nil, &control.Error{Code: http.StatusBadRequest, Message: fmt.Sprintf("%d workers: want 1 to %d", workers, wire.MaxSlots)}
 	}
 	return call(ctx, b.m, func() (*status.Status, error) {
 		if !b.m.active() {
@@ -116,7 +116,9 @@ func (b *backend) Scale(ctx context.Context, workers int) (*status.Status, error
 
 func (b *backend) Reopen(ctx context.Context) error {
 	_, err := call(ctx, b.m, func() (struct{}, error) {
-		b.m.reopen()
+		if err := b.m.reopen(); err != nil {
+			return struct{}{}, &control.Error{Code: http.StatusInternalServerError, Message: err.Error(), Hint: "the old file is written to as before"}
+		}
 		return struct{}{}, nil
 	})
 	return err

@@ -47,8 +47,15 @@ func readAccepted(accepted, sealed *os.File) (*config.Config, *cert.Bundle, erro
 // boot opens what the config asks for and starts the workers. An error means
 // that nothing was started.
 func (m *master) boot() error {
-	m.output.configure(m.config)
+	logErr := m.output.configure(m.config)
 	m.log = m.output.logger(m.config).With("generation", m.generation)
+	switch {
+	case logErr != nil && m.hold.files[nameConfig] == nil:
+		return &refusal{code: status.ExitConfig, err: logErr, hint: "create the folder, or choose another file in [log]"}
+	case logErr != nil:
+		// In place of a killed master: the service must not fall for its log.
+		m.log.Error("logging to standard error", "error", logErr)
+	}
 	if m.past.Started.IsZero() {
 		m.past.Started = time.Now()
 	}

@@ -25,24 +25,24 @@ type output struct {
 
 func newOutput() *output { return &output{file: os.Stderr, format: "text"} }
 
-// configure opens what the config names. A log file that cannot be opened is
-// said on standard error, and the service goes on: it must not fall for its log.
-func (o *output) configure(c *config.Config) {
+// configure opens what the config names.
+func (o *output) configure(c *config.Config) error {
 	if c.Log.Format == "json" {
 		o.format = "json"
 	}
-	o.open(c.Log.File)
+	return o.open(c.Log.File)
 }
 
-func (o *output) open(path string) {
+// open begins to write to a file, or to standard error where path is empty. On
+// an error everything stays as it was.
+func (o *output) open(path string) error {
 	file := os.Stderr
 	if path != "" {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
 		if err != nil {
-			_, _ = fmt.Fprintf(os.Stderr, "error: open log file: %v\nhint: logging to standard error instead\n", err)
-		} else {
-			file = f
+			return fmt.Errorf("open log file: %w", err)
 		}
+		file = f
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -50,6 +50,7 @@ func (o *output) open(path string) {
 		_ = o.file.Close()
 	}
 	o.file = file
+	return nil
 }
 
 // Write writes whole lines from several goroutines.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/handover/signals"
 	"example.com/handover/supervisor/control"
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/supervisor/notify"
@@ -146,11 +147,19 @@ func (m *master) urls() []string {
 	return urls
 }
 
-// reopen opens the log file anew and passes it to every worker.
-func (m *master) reopen() {
-	m.output.open(m.config.Log.File)
+// reopen opens the log file anew and passes it to every worker. A successor that
+// boots may have opened the old one already, and is told as well.
+func (m *master) reopen() error {
+	if code, ok := signals.Reopen.Byte(); ok && m.successor != nil {
+		_, _ = m.mailbox.write.Write([]byte{code})
+	}
+	if err := m.output.open(m.config.Log.File); err != nil {
+		m.log.Error("log files not reopened", "error", err)
+		return err
+	}
 	for _, w := range m.workers {
 		w.say(wire.KindReopen, m.output.file)
 	}
 	m.log.Info("log files reopened")
+	return nil
 }

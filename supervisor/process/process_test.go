@@ -1,0 +1,300 @@
+package process
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/handover/worker/wire"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+// asChild makes the test binary a child that does what its value says.
+const asChild = "HANDOVER_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if order := os.Getenv(asChild); order != "" {
+		child(order)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// child never returns.
+func child(order string) {
+	switch order {
+	case "exit":
+		os.Exit(3)
+	case "answer": // over one descriptor, what others it was given
+		answer := wire.Take("answer")
+		_, _ = fmt.Fprint(answer, wire.Role(), " ", wire.Inherited())
+		os.Exit(0)
+	case "complain":
+		_, _ = io.WriteString(os.Stderr, "this is standard error")
+		os.Exit(0)
+	}
+	// "wait": until it is killed, or its parent has ended.
+	_, _ = wire.Take("lifeline").Read(make([]byte, 1))
+	os.Exit(0)
+}
+
+// start starts a child and reaps it at the latest when the test ends.
+func start(t *testing.T, order string, s Spec) *Process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Path, s.Args = self, []string{self}
+	s.Env = append(s.Env, asChild+"="+order, "GORACE=atexit_sleep_ms=0")
+	s.Role = "worker"
+	p, err := Start(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Signal(syscall.SIGKILL); err == nil {
+			_, _ = p.Wait()
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// waiting starts a child that lives until it is signalled.
+func waiting(t *testing.T) *Process {
+	t.Helper()
+	r, w := pipe(t)
+	t.Cleanup(func() { _ = w.Close() })
+	p := start(t, "wait", Spec{Files: []Named{{"lifeline", r}}})
+	_ = r.Close()
+	return p
+}
+
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := wire.Pipe("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, w
+}
+
+// readAll reads what a child writes until it has ended.
+func readAll(t *testing.T, r *os.File) string {
+	t.Helper()
+	_ = r.SetReadDeadline(time.Now().Add(10 * time.Second))
+	var b bytes.Buffer
+	if _, err := io.Copy(&b, r); err != nil {
+		t.Errorf("read of the child: %v", err)
+	}
+	_ = r.Close()
+	return b.String()
+}
+
+func nonblocking(t *testing.T, f *os.File) bool {
+	t.Helper()
+	flags, err := unix.FcntlInt(uintptr(wire.Descriptor(f)), unix.F_GETFL, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return flags&unix.O_NONBLOCK != 0
+}
+
+func TestStartPassesNamedDescriptorsAndLeavesTheirModeAlone(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fd int
+	if err := raw.Control(func(n uintptr) { fd, err = unix.FcntlInt(n, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || fd < 0 {
+		t.Fatalf("duplicate: %d, %v", fd, err)
+	}
+	shared := os.NewFile(uintptr(fd), "shared")
+	defer shared.Close()
+	r, w := pipe(t)
+	p := start(t, "answer", Spec{Files: []Named{{"shared", shared}, {"answer", w}}})
+	if !nonblocking(t, shared) {
+		t.Error("the listener that was passed on blocks in every process that has it, want it non-blocking")
+	}
+	_ = w.Close()
+	if got, want := readAll(t, r), "worker [shared]"; got != want {
+		t.Errorf("child found %q, want its role and the descriptor that it did not take: %q", got, want)
+	}
+	if status, err := p.Wait(); err != nil || status.ExitStatus() != 0 {
+		t.Errorf("child: %s, %v; want exit status 0", Describe(status), err)
+	}
+	if !nonblocking(t, shared) {
+		t.Error("the child turned the shared listener blocking, want it non-blocking")
+	}
+}
+
+func TestStartGivesTheChildAStandardErrorOfItsOwn(t *testing.T) {
+	t.Parallel()
+	r, w := pipe(t)
+	p := start(t, "complain", Spec{Stderr: w})
+	_ = w.Close()
+	if got, want := readAll(t, r), "this is standard error"; got != want {
+		t.Errorf("standard error %q, want %q", got, want)
+	}
+	if _, err := p.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStartOfWhatIsNoProgramNamesIt(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]error{"/nowhere/program": syscall.ENOENT, "/proc/self/stat": syscall.EACCES} {
+		p, err := Start(Spec{Path: path, Args: []string{path}})
+		if p != nil || !errors.Is(err, want) || !strings.Contains(err.Error(), fmt.Sprintf("%q", path)) {
+			t.Errorf("start of %q: got %v, %v; want %v that names it", path, p, err, want)
+		}
+	}
+}
+
+func TestWaitReportsExitAndSignal(t *testing.T) {
+	t.Parallel()
+	status, err := start(t, "exit", Spec{}).Wait()
+	if err != nil || !status.Exited() || status.ExitStatus() != 3 {
+		t.Errorf("child that exits: %s, %v; want exit status 3", Describe(status), err)
+	}
+	p := waiting(t)
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	status, err = p.Wait()
+	if err != nil || !status.Signaled() || status.Signal() != syscall.SIGKILL {
+		t.Errorf("child that is killed: %s, %v; want it killed by SIGKILL", Describe(status), err)
+	}
+}
+
+func TestWhatWasReapedIsNeitherSignalledNorWaitedFor(t *testing.T) {
+	t.Parallel()
+	p := start(t, "exit", Spec{})
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("signal after the end: got %v, want %v", err, os.ErrProcessDone)
+	}
+	if _, err := p.Wait(); !errors.Is(err, syscall.ECHILD) {
+		t.Errorf("second wait: got %v, want %v", err, syscall.ECHILD)
+	}
+}
+
+func TestFindRefusesAProcessThatBeganAtAnotherTime(t *testing.T) {
+	t.Parallel()
+	p := waiting(t)
+	if p.Start == 0 {
+		t.Fatal("start time 0, want that of the process")
+	}
+	for _, tick := range []uint64{p.Start, 0} { // 0: whichever has the number
+		found, err := Find(p.Pid, tick)
+		if err != nil || found.Pid != p.Pid || found.Start != p.Start {
+			t.Fatalf("find %d of tick %d: got %v, %v; want it", p.Pid, tick, found, err)
+		}
+		_ = found.Close()
+	}
+	found, err := Find(p.Pid, p.Start+1)
+	if found != nil || err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("find %d of another tick: got %v, %v; want it refused", p.Pid, found, err)
+	}
+}
+
+func TestFindRefusesANumberThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	p := start(t, "exit", Spec{})
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Find(p.Pid, p.Start); found != nil || err == nil {
+		t.Errorf("find %d, which was reaped: got %v, %v; want an error", p.Pid, found, err)
+	}
+}
+
+// TestAnEndIsHeardThroughAFoundProcessToo stands in for a master that watches
+// the workers of its predecessor: it may not reap what it watches.
+func TestAnEndIsHeardThroughAFoundProcessToo(t *testing.T) {
+	t.Parallel()
+	p := waiting(t)
+	found, err := Find(p.Pid, p.Start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer found.Close()
+	gone := make(chan struct{})
+	go func() { // ends with the child
+		found.WaitGone()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		t.Error("gone before its end, want it watched until then")
+	default:
+	}
+	if err := found.Signal(syscall.SIGTERM); err != nil {
+		t.Errorf("signal: %v", err)
+	}
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Fatal("not gone within 10s")
+	}
+	if status, err := p.Wait(); err != nil || Describe(status) != "killed by SIGTERM" {
+		t.Errorf("its parent hears %s, %v; want it killed by SIGTERM", Describe(status), err)
+	}
+}
+
+func TestCloseEndsTheWatch(t *testing.T) {
+	t.Parallel()
+	p := waiting(t)
+	found, err := Find(p.Pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan struct{})
+	go func() { // ends with Close
+		found.WaitGone()
+		close(gone)
+	}()
+	if err := found.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Fatal("still watched 10s after Close")
+	}
+	if err := found.Signal(0); !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("signal after Close: got %v, want %v", err, os.ErrProcessDone)
+	}
+	if err := p.Signal(0); err != nil {
+		t.Errorf("the process itself: %v, want it alive", err)
+	}
+}
+
+func TestDescribeSaysHowAProcessEnded(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[syscall.WaitStatus]string{
+		0: "exit status 0", 3 << 8: "exit status 3", 9: "killed by SIGKILL", 0x80 | 11: "killed by SIGSEGV",
+	} {
+		if got := Describe(status); got != want {
+			t.Errorf("status %#x: got %q, want %q", uint32(status), got, want)
+		}
+	}
+}
