@@ -1,6 +1,7 @@
 package signals_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -31,6 +32,19 @@ func TestEverySignalOfTheTableAsksForItsIntent(t *testing.T) {
 	}
 	if got := signals.Of(syscall.SIGCHLD); got != signals.None {
 		t.Errorf("a signal outside the table: got %v, want %v", got, signals.None)
+	}
+}
+
+func TestTheReadmeHasTheTable(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "<!-- signals -->\n")
+	got, _, _ := strings.Cut(rest, "<!-- end of signals -->")
+	if want := signals.Markdown(); got != want {
+		t.Errorf("README has\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,7 @@ func tie() *lifeline {
 		l.err = errUnsupervised
 		return l
 	}
+	name()
 	// Caught and dropped rather than ignored: an ignored signal would stay ignored
 	// in every program that a handler starts (execve(2)).
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT)
@@ -114,6 +116,15 @@ func (l *lifeline) hear(stderr *os.File) {
 		case m.Kind == wire.KindQuit:
 			os.Exit(0)
 		}
+	}
+}
+
+// name gives a worker that was started as /proc/self/exe its program's name, by
+// which ps and top call it. The kernel cuts it to 15 bytes.
+func name() {
+	const file = "/proc/self/comm"
+	if b, err := os.ReadFile(file); err == nil && string(b) == "exe\n" {
+		_ = os.WriteFile(file, []byte(filepath.Base(os.Args[0])), 0)
 	}
 }
 

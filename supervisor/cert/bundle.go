@@ -31,6 +31,7 @@ type Certificate struct {
 	NotAfter      time.Time
 	ChainNotAfter time.Time // the earliest end along the chain
 	Chain         [][]byte  // DER, leaf first
+	SelfSigned    bool      // made on the spot
 
 	key []byte // PKCS #8; not exported, so that nothing prints it
 }
@@ -53,6 +54,7 @@ func newCertificate(name string, parsed []*x509.Certificate, chain [][]byte, key
 		NotAfter:      leaf.NotAfter,
 		ChainNotAfter: end,
 		Chain:         chain,
+		SelfSigned:    leaf.Subject.CommonName == selfSignedName && selfSigned(leaf),
 		key:           key,
 	}
 }
@@ -106,6 +108,7 @@ func (b *Bundle) Published() []status.Certificate {
 			ChainNotAfter: c.ChainNotAfter,
 			ChainLength:   len(c.Chain),
 			Disk:          driftNone,
+			SelfSigned:    c.SelfSigned,
 		})
 	}
 	return list

@@ -70,7 +70,7 @@ func nameMissing(c *candidate) []problem {
 // spot are the configuration's own: there, losing one is said there too.
 func nameLost(c *candidate) []problem {
 	leaf := c.leaf()
-	if leaf == nil || c.served == nil || len(c.source.SelfSigned) > 0 {
+	if leaf == nil || c.served == nil || c.served.SelfSigned || len(c.source.SelfSigned) > 0 {
 		return nil
 	}
 	var lost []string

@@ -249,6 +249,10 @@ func TestTimesAndNamesAreHeldAgainstClockConfigurationAndWhatIsServed(t *testing
 			want: []string{"name.lost"}, hint: "--allow name.lost",
 		},
 		{
+			name: "every name lost", cert: chain, key: key,
+			served: served("apex.example.net", 2, "apex.example.net"), want: []string{"name.lost"},
+		},
+		{
 			name: "first name lost, and with it what it is called", cert: chain, key: key,
 			served: served("apex.example.org", 2, "apex.example.org", "www.example.org"), want: []string{"name.lost"},
 		},

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// selfSignedName marks a certificate that was made on the spot, in its subject.
+const selfSignedName = "handover self-signed"
+
 // A certificate made on the spot: long enough for a development machine that
 // nobody restarts, backdated for clients whose clock is behind.
 const (
@@ -29,7 +32,7 @@ func invent(ctx context.Context, hosts []string, now time.Time) *candidate {
 	c.signer = key
 	c.marshal(ctx)
 	template := x509.Certificate{ // without a serial number CreateCertificate picks a random one
-		Subject:               pkix.Name{CommonName: "handover self-signed"},
+		Subject:               pkix.Name{CommonName: selfSignedName},
 		NotBefore:             now.Add(-selfSignedBackdated),
 		NotAfter:              now.Add(selfSignedLifetime),
 		KeyUsage:              x509.KeyUsageDigitalSignature,

@@ -79,7 +79,8 @@ func (t *taker) look(ctx context.Context, i int, p *pair) {
 
 // servedBy returns what c, made from source i, would replace: the certificate
 // of the same name, at the same place if several bear it. A name taken from the
-// leaf changes with the leaf; then it is the one that shares a name with it.
+// leaf changes with the leaf; then it is the one that shares a name with it, or
+// the one at its place.
 func (t *taker) servedBy(i int, c *candidate) *status.Certificate {
 	if i < len(t.Served) && t.Served[i].Name == c.name {
 		return &t.Served[i]
@@ -96,6 +97,9 @@ func (t *taker) servedBy(i int, c *candidate) *status.Certificate {
 		if slices.ContainsFunc(t.Served[j].Names, func(name string) bool { return c.leaf().VerifyHostname(name) == nil }) {
 			return &t.Served[j]
 		}
+	}
+	if len(t.Served) == len(t.Sources) {
+		return &t.Served[i] // all names have changed: the place is what is left
 	}
 	return nil
 }

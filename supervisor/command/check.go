@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -24,10 +23,7 @@ func Check(ctx context.Context, path string, out Output) error {
 	if err := cert.CheckNames(c.TLS.Checks); err != nil {
 		return status.Failed(status.ExitConfig, "", "%v", err)
 	}
-	request := cert.Request{Sources: c.Certificate, MinVersion: tls.VersionTLS12, Served: served(ctx, c), Moved: c.TLS.Checks}
-	if c.TLS.MinVersion == "1.3" {
-		request.MinVersion = tls.VersionTLS13
-	}
+	request := cert.Request{Sources: c.Certificate, MinVersion: c.TLS.Version(), Served: served(ctx, c), Moved: c.TLS.Checks}
 	bundle, checks, err := cert.Take(ctx, request)
 	var refusal *cert.Refusal
 	if err != nil && !errors.As(err, &refusal) {

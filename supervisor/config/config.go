@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"crypto/tls"
+	"time"
+)
 
 // Config is everything a generation is built from. It is complete and
 // validated when Load returns it, is never changed afterwards, and survives a
@@ -47,6 +50,14 @@ type Certificate struct {
 type TLS struct {
 	MinVersion string            `toml:"min_version"` // "1.2" or "1.3"
 	Checks     map[string]string `toml:"checks"`      // check name to refuse, warn or off
+}
+
+// Version returns the lowest TLS version, as crypto/tls numbers it.
+func (t TLS) Version() uint16 {
+	if t.MinVersion == "1.3" {
+		return tls.VersionTLS13
+	}
+	return tls.VersionTLS12
 }
 
 // App says what the workers are. At most one is set; none: the welcome page.

@@ -26,7 +26,7 @@ type judgement struct {
 }
 
 // judge reads config and certificates and checks them. It changes nothing.
-func judge(load func() (*config.Config, error), served []status.Certificate, allow []string) judgement {
+func judge(load func() (*config.Config, error), app func(*config.Config) string, served []status.Certificate, allow []string) judgement {
 	var j judgement
 	if j.config, j.err = load(); j.err != nil {
 		return j
@@ -35,11 +35,11 @@ func judge(load func() (*config.Config, error), served []status.Certificate, all
 		j.err = &refusal{code: status.ExitConfig, err: j.err}
 		return j
 	}
-	j.step("config", "%s: %s, %s", configName(j.config), count(len(j.config.Listen), "listener"), appName(j.config))
+	j.step("config", "%s: %s, %s", configName(j.config), count(len(j.config.Listen), "listener"), app(j.config))
 	ctx, cancel := context.WithTimeout(context.Background(), judgeTimeout)
 	defer cancel()
 	j.bundle, j.checks, j.err = cert.Take(ctx, cert.Request{
-		Sources: j.config.Certificate, MinVersion: minVersion(j.config), Served: served, Moved: j.config.TLS.Checks, Allow: allow,
+		Sources: j.config.Certificate, MinVersion: j.config.TLS.Version(), Served: served, Moved: j.config.TLS.Checks, Allow: allow,
 	})
 	if j.err != nil {
 		return j
@@ -88,8 +88,11 @@ func configName(c *config.Config) string {
 	return c.Path
 }
 
-func appName(c *config.Config) string {
+// appName says what the workers of a config are.
+func (m *master) appName(c *config.Config) string {
 	switch {
+	case m.options.Self:
+		return "this program"
 	case len(c.App.Command) > 0:
 		return "command " + c.App.Command[0]
 	case c.App.Files != "":
@@ -148,7 +151,7 @@ func (m *master) judgeBoot() {
 		if accepted != nil && sealed != nil {
 			j.config, j.bundle, j.err = readAccepted(accepted, sealed)
 		} else {
-			j = judge(load, served, allow)
+			j = judge(load, m.appName, served, allow)
 		}
 		m.post(func() { m.judged(j) })
 	}()

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"time"
 
-	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/pool"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
@@ -180,12 +179,4 @@ func (m *master) describeProofs() string {
 		text += ", " + p.healthPath + " answered"
 	}
 	return text
-}
-
-// minVersion is the configured TLS version as crypto/tls numbers it.
-func minVersion(c *config.Config) uint16 {
-	if c.TLS.MinVersion == "1.3" {
-		return tls.VersionTLS13
-	}
-	return tls.VersionTLS12
 }

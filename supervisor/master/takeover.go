@@ -120,7 +120,7 @@ func (m *master) greet() {
 		m.log.Info("serving", "pid", anchorPid(), "workers", m.pool.Want(), "listeners", m.urls(), "control", m.config.ControlSocket())
 		return
 	}
-	m.output.say("serving %s (%s) with %s, pid %d", strings.Join(m.urls(), ", "), appName(m.config), count(m.pool.Want(), "worker"), anchorPid())
+	m.output.say("serving %s (%s) with %s, pid %d", strings.Join(m.urls(), ", "), m.appName(m.config), count(m.pool.Want(), "worker"), anchorPid())
 	for _, c := range m.bundle.Published() {
 		m.output.say("certificate %q: sha256 %.16s…, until %s", c.Name, c.Fingerprint, c.NotAfter.UTC().Format("2006-01-02 15:04 MST"))
 	}

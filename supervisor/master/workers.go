@@ -193,7 +193,7 @@ func (m *master) equip(slot int, ctl, probe *os.File) ([]process.Named, *wire.Se
 		{Name: wire.DescriptorStderr, File: m.output.file},
 	}
 	s := &wire.Settings{
-		Generation: m.generation, Slot: slot, MinVersion: minVersion(m.config),
+		Generation: m.generation, Slot: slot, MinVersion: m.config.TLS.Version(),
 		KeepaliveGrace: m.config.KeepaliveGrace, GracefulTimeout: m.config.GracefulTimeout,
 		LogFormat: m.output.format, LogLevel: m.config.Log.Level,
 	}

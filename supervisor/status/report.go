@@ -66,6 +66,10 @@ func WriteCheckResult(w io.Writer, r CheckResult, now time.Time, colour bool) {
 	}
 	for _, c := range r.Certificates {
 		fmt.Fprintf(w, "%s certificate %q for %s\n", p.paint(green, "accepted:"), c.Name, clean(strings.Join(c.Names, ", ")))
+		if c.SelfSigned {
+			fmt.Fprintln(w, "          self-signed, each generation makes its own")
+			continue
+		}
 		fmt.Fprintf(w, "          until %s, %s; sha256 %s\n", date(c.ChainNotAfter), relative(now, c.ChainNotAfter), c.Fingerprint)
 	}
 }

@@ -64,7 +64,8 @@ type Certificate struct {
 	NotAfter      time.Time `json:"not_after"`
 	ChainNotAfter time.Time `json:"chain_not_after"` // the earliest end along the chain
 	ChainLength   int       `json:"chain_length"`
-	Disk          string    `json:"disk"` // same, changed or unreadable
+	Disk          string    `json:"disk"`                  // same, changed or unreadable
+	SelfSigned    bool      `json:"self_signed,omitempty"` // made on the spot; each generation makes its own
 }
 
 // Check is one finding of the certificate checks.
