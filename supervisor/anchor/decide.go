@@ -80,6 +80,7 @@ type machine struct {
 
 	phase   phase
 	masters map[int]master // known and not known to have ended
+	silent  map[int]bool   // those that were known when the notify pair ended
 	current int            // the master that last said READY=1, or was started last
 	coded   bool           // current was reaped
 	code    int            // its status if so, else 1
@@ -242,7 +243,13 @@ func (m *machine) becomeReady(pid int) {
 }
 
 func (m *machine) exited(pid, code int) {
-	if pid == m.current && !m.coded {
+	_, spoke := m.masters[pid]
+	switch spoke = spoke || m.silent[pid]; {
+	case pid == m.current && !m.coded:
+		m.coded, m.code = true, code
+	case spoke && m.stopping && !m.coded && code == 0:
+		// One that was ready for a moment may have been ended, and reaped, by its
+		// predecessor: then that one's good end speaks for the stop.
 		m.coded, m.code = true, code
 	}
 	m.lose(pid)

@@ -40,6 +40,16 @@ var stories = map[string][]beat{
 		{1, seen{}, silenced{}, nil, 3},
 		{1.1, alone, exited{10, 78}, []action{empty{}, exit{78}}, 0},
 	},
+	"a stop ends well although a successor that was ready was ended by its predecessor": {
+		{0, seen{}, started{10}, nil, 5},
+		{1, seen{}, ready(10), []action{tellReady}, 5},
+		{2, serving, said{10, feed}, nil, 7},
+		{3, serving, asked{intent: signals.Stop}, []action{tellStopping, endStop{}}, 7},
+		{3, serving, ready(11), nil, 5},
+		{3.1, serving, silenced{}, nil, 5.1},
+		{3.2, serving, exited{10, 0}, []action{empty{}}, 43},
+		{3.3, alone, elapsed{}, []action{exit{0}}, 0},
+	},
 	"a first boot that fails waits for what it left behind, 2 s": {
 		{0, seen{}, started{10}, nil, 5},
 		{1, seen{}, exited{10, 70}, nil, 6},

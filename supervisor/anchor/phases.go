@@ -64,6 +64,10 @@ func (m *machine) silenced() {
 	if m.phase != phaseUp {
 		return
 	}
+	m.silent = map[int]bool{}
+	for pid := range m.masters {
+		m.silent[pid] = true
+	}
 	m.masters = map[int]master{}
 	if m.coded || m.see.childless || (m.proven && !m.stopping && !m.hopeless()) {
 		m.ended()
