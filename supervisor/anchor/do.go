@@ -1,9 +1,11 @@
 package anchor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"syscall"
@@ -77,7 +79,11 @@ func (l *loop) start(own bool) {
 	l.starts++
 	l.childless = false
 	l.masters[p.Pid] = p
-	l.log.Info("master started", "pid", p.Pid, "start", l.starts)
+	level := slog.LevelDebug
+	if l.starts > 1 {
+		level = slog.LevelWarn // one was lost
+	}
+	l.log.Log(context.Background(), level, "master started", "pid", p.Pid, "start", l.starts)
 	l.happened(started{p.Pid})
 }
 

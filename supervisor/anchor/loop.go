@@ -266,8 +266,8 @@ func (l *loop) reap() {
 		}
 		if _, known := l.masters[pid]; known {
 			level := slog.LevelInfo
-			if status == 0 && pid != l.machine.current {
-				level = slog.LevelDebug // it has handed over
+			if status.Exited() && (pid != l.machine.current || !l.machine.proven) {
+				level = slog.LevelDebug // it has handed over, or has said why it cannot boot
 			}
 			l.log.Log(context.Background(), level, "master ended", "pid", pid, "how", process.Describe(status))
 			l.release(pid)

@@ -55,11 +55,7 @@ func Explain(err error) *status.Failure {
 	case errors.As(err, &failure):
 		return failure
 	case errors.As(err, &problems):
-		f := &status.Failure{Code: status.ExitConfig}
-		for _, p := range problems.Problems {
-			f.Complaints = append(f.Complaints, status.Complaint{Message: p.String(), Hint: p.Hint})
-		}
-		return f
+		return problems.Failure()
 	case errors.As(err, &refusal):
 		return status.Refused(refusal.Checks)
 	case errors.Is(err, control.ErrNotRunning):

@@ -43,7 +43,7 @@ func (r *reader) listeners(c *Config) {
 		key += ".address"
 		places[i] = r.address(key, &l.Address)
 		if j := slices.IndexFunc(places[:i], places[i].overlaps); j >= 0 {
-			r.report(key, "", "key %q: found %q, which listen[%d] with %q takes already", key, l.Address, j, c.Listen[j].Address)
+			r.report(key, "remove one of them, or give it another address", "key %q: found %q, which listen[%d] with %q takes already", key, l.Address, j, c.Listen[j].Address)
 		}
 	}
 	if c.Control.Socket == "" {

@@ -57,7 +57,7 @@ func program(name, dir string) (path, reason, hint string) {
 	path = absolute(dir, name)
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", bareError(err).Error(), ""
+		return "", bareError(err).Error(), fmt.Sprintf("%q is where it was looked for", path)
 	}
 	if info.IsDir() {
 		return "", "a directory", ""

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,7 +87,7 @@ func TestWithCommandRefusesWhatCannotBeStarted(t *testing.T) {
 	}{
 		{nil, "found no command, expected a program", ""},
 		{[]string{""}, `command "": the name of the program is empty`, ""},
-		{[]string{"./none"}, `command "./none": no such file or directory`, ""},
+		{[]string{"./none"}, `command "./none": no such file or directory`, fmt.Sprintf("%q is where it was looked for", dir+"/none")},
 		{[]string{"./plain"}, `command "./plain": not executable`, "chmod +x " + dir + "/plain"},
 		{[]string{"no-such-program"}, `command "no-such-program": not found in PATH`, ""},
 		{[]string{"myapp"}, `command "myapp": not found in PATH`, `did you mean "./myapp"?`},

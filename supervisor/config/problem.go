@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"example.com/handover/supervisor/status"
 )
 
 // Problem is one thing that is wrong with a config.
@@ -41,6 +43,15 @@ func (e *Error) Error() string {
 		lines = append(lines, p.String())
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Failure returns the problems as what a command ends with.
+func (e *Error) Failure() *status.Failure {
+	f := &status.Failure{Code: status.ExitConfig}
+	for _, p := range e.Problems {
+		f.Complaints = append(f.Complaints, status.Complaint{Message: p.String(), Hint: p.Hint})
+	}
+	return f
 }
 
 // failure returns the problems as an error, or nil if there are none.

@@ -113,7 +113,7 @@ var refusals = []struct {
 	// The app, the log.
 	{"two apps", "[app]\nfiles = \"/\"\nproxy = \"http://a\"", 1, "app", "found files and proxy, expected at most one of command, files and proxy", ""},
 	{"command not in PATH", "[app]\ncommand = [\"no-such-program\"]", 2, "app.command", `found "no-such-program", expected a program: not found in PATH`, ""},
-	{"command not there", "[app]\ncommand = [\"./none\"]", 2, "app.command", "no such file or directory", ""},
+	{"command not there", "[app]\ncommand = [\"./none\"]", 2, "app.command", "no such file or directory", "/none\" is where it was looked for"},
 	{"command without name", "[app]\ncommand = [\"\"]", 2, "app.command", "the name of the program is empty", ""},
 	{"command that is a folder", "[app]\ncommand = [\"/tmp\"]", 2, "app.command", "a directory", ""},
 	{"command not executable", "[app]\ncommand = [\"./config.toml\"]", 2, "app.command", "not executable", "chmod +x "},

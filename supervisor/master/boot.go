@@ -1,6 +1,7 @@
 package master
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -51,7 +52,7 @@ func (m *master) boot() error {
 	m.log = m.output.logger(m.config).With("generation", m.generation)
 	switch {
 	case logErr != nil && m.hold.files[nameConfig] == nil:
-		return &refusal{code: status.ExitConfig, err: logErr, hint: "create the folder, or choose another file in [log]"}
+		return status.Failed(status.ExitConfig, "create the folder, or choose another file in [log]", "%v", logErr)
 	case logErr != nil:
 		// In place of a killed master: the service must not fall for its log.
 		m.log.Error("logging to standard error", "error", logErr)
@@ -139,8 +140,7 @@ func (m *master) judgePool() {
 	}
 	switch o := m.pool.Outcome(); {
 	case o.Failed:
-		err := fmt.Errorf("generation %d: worker %d: %s", m.generation, o.Slot, o.Reason)
-		m.bootFailed(&refusal{code: status.ExitGeneration, err: err, hint: bootHint(m.config)}, nil)
+		m.bootFailed(status.Failed(status.ExitGeneration, bootHint(m.config), "generation %d: worker %d: %s", m.generation, o.Slot, o.Reason), nil)
 	case o.Proved:
 		m.progress("proofs", "%s", m.describeProofs())
 		m.step(handover.Proved)
@@ -156,12 +156,14 @@ func bootHint(c *config.Config) string {
 
 // bootFailed reports why and gives up. No client has met this generation.
 func (m *master) bootFailed(err error, checks []status.Check) {
-	text, hint, code := explain(err)
-	m.stop.code = code
+	f := explain(err)
+	m.stop.code = f.Code
 	m.note(checks)
-	m.steps.fail(failure{Error: text, Hint: hint, ExitCode: code, Checks: checks})
+	m.steps.fail(failure{Error: f.Error(), Hint: f.Hint(), ExitCode: f.Code, Checks: checks})
 	if !m.hold.hasParent() {
-		m.output.complain(text, hint)
+		var text bytes.Buffer // written at once, or a worker's words would come between
+		f.Write(&text, m.output.file == os.Stderr && status.Coloured(os.Stderr))
+		_, _ = m.output.Write(text.Bytes())
 	}
 	m.step(handover.BootFailed)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"example.com/handover/supervisor/cert"
@@ -32,7 +31,7 @@ func judge(load func() (*config.Config, error), app func(*config.Config) string,
 		return j
 	}
 	if j.err = cert.CheckNames(j.config.TLS.Checks); j.err != nil {
-		j.err = &refusal{code: status.ExitConfig, err: j.err}
+		j.err = status.Failed(status.ExitConfig, "", "%v", j.err)
 		return j
 	}
 	j.step("config", "%s: %s, %s", configName(j.config), count(len(j.config.Listen), "listener"), app(j.config))
@@ -104,32 +103,20 @@ func (m *master) appName(c *config.Config) string {
 	}
 }
 
-// refusal is a failure that knows its exit code and how to mend it.
-type refusal struct {
-	code int
-	err  error
-	hint string
-}
-
-func (r *refusal) Error() string { return r.err.Error() }
-
-// explain turns an error into what is reported: text, hint and exit code.
-func explain(err error) (text, hint string, code int) {
+// explain turns an error into what is reported.
+func explain(err error) *status.Failure {
 	var problems *config.Error
 	var refused *cert.Refusal
-	var known *refusal
+	var known *status.Failure
 	switch {
 	case errors.As(err, &problems):
-		if len(problems.Problems) > 0 {
-			hint = problems.Problems[0].Hint
-		}
-		return strings.TrimSpace(problems.Error()), hint, status.ExitConfig
+		return problems.Failure()
 	case errors.As(err, &refused):
-		return refused.Error(), refused.First().Hint, status.ExitRefused
+		return status.Refused(refused.Checks)
 	case errors.As(err, &known):
-		return known.Error(), known.hint, known.code
+		return known
 	default:
-		return err.Error(), "", status.ExitGeneration
+		return status.Failed(status.ExitGeneration, "", "%v", err)
 	}
 }
 

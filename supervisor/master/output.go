@@ -75,16 +75,6 @@ func (o *output) logger(c *config.Config) *slog.Logger {
 // say prints a line for a human.
 func (o *output) say(format string, args ...any) { _, _ = fmt.Fprintf(o, format+"\n", args...) }
 
-// complain prints what went wrong and how to mend it.
-func (o *output) complain(text, hint string) {
-	for line := range strings.Lines(text) {
-		o.say("error: %s", strings.TrimSuffix(line, "\n"))
-	}
-	if hint != "" {
-		o.say("hint: %s", hint)
-	}
-}
-
 // wordsWait bounds the wait for the last output of an ended worker whose own
 // children still hold its standard error.
 const wordsWait = 100 * time.Millisecond

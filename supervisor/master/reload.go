@@ -143,8 +143,8 @@ func (m *master) checked(j judgement) {
 	m.current.Record.Checks = append(m.current.Record.Checks, j.checks...)
 	m.note(j.checks)
 	if j.err != nil {
-		text, hint, code := explain(j.err)
-		m.refuse(status.OutcomeRefused, text, hint, code)
+		f := explain(j.err)
+		m.refuse(status.OutcomeRefused, f.Error(), f.Hint(), f.Code)
 		m.step(handover.Refused)
 		return
 	}

@@ -50,7 +50,7 @@ func (m *master) openListener(l config.Listen) error {
 		if errors.Is(err, syscall.EACCES) {
 			hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE"
 		}
-		return &refusal{code: status.ExitConfig, err: fmt.Errorf("listen on %q: %w", l.Address, err), hint: hint}
+		return status.Failed(status.ExitConfig, hint, "listen on %q: %v", l.Address, err)
 	}
 	if path, ok := strings.CutPrefix(l.Address, "unix:"); ok {
 		m.created = append(m.created, path)
@@ -162,7 +162,7 @@ func (m *master) openControl() error {
 	}
 	f, err := control.Listen(path)
 	if err != nil {
-		return &refusal{code: status.ExitConfig, err: err, hint: "stop the other instance, or set [control] socket to another path"}
+		return status.Failed(status.ExitConfig, "stop the other instance, or set [control] socket to another path", "%v", err)
 	}
 	m.createdNow = append(m.createdNow, path)
 	m.keepNew(nameControl, f)
@@ -178,7 +178,7 @@ func (m *master) openPidFile() error {
 	}
 	f, err := lockPidFile(path)
 	if err != nil {
-		return &refusal{code: status.ExitConfig, err: err, hint: "stop the other instance, or choose another pidfile"}
+		return status.Failed(status.ExitConfig, "stop the other instance, or choose another pidfile", "%v", err)
 	}
 	m.createdNow = append(m.createdNow, path)
 	m.keepNew(namePidFile, f)

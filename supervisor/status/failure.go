@@ -42,6 +42,17 @@ func (f *Failure) Error() string {
 	return strings.Join(messages, "\n")
 }
 
+// Hint returns what mends it, a line for each complaint that knows.
+func (f *Failure) Hint() string {
+	var hints []string
+	for _, c := range f.Complaints {
+		if c.Hint != "" {
+			hints = append(hints, c.Hint)
+		}
+	}
+	return strings.Join(hints, "\n")
+}
+
 // Write shows the complaints, nothing if there are none.
 func (f *Failure) Write(w io.Writer, colour bool) {
 	p := painter(colour)
