@@ -32,9 +32,22 @@ type socket struct {
 	tls bool
 }
 
-func newBoot(settings wire.Settings) (*boot, error) {
-	b := &boot{settings: settings, log: newLogger(settings)}
-	steps := []func() error{b.mapCounters, b.takeProbes, b.takeBundle, b.takeSockets}
+// assignment is what the master wants of this worker.
+type assignment struct {
+	settings wire.Settings
+	bundle   *os.File // sealed certificates and keys; nil: none
+}
+
+func (a assignment) close() {
+	if a.bundle != nil {
+		_ = a.bundle.Close()
+	}
+}
+
+func newBoot(a assignment) (*boot, error) {
+	defer a.close()
+	b := &boot{settings: a.settings, log: newLogger(a.settings)}
+	steps := []func() error{b.mapCounters, b.takeProbes, func() error { return b.readBundle(a.bundle) }, b.takeSockets}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err
@@ -77,13 +90,11 @@ func (b *boot) takeProbes() error {
 	return err
 }
 
-// takeBundle builds the TLS configuration, if there are certificates.
-func (b *boot) takeBundle() error {
-	f := wire.Take(wire.DescriptorBundle)
+// readBundle builds the TLS configuration, if there are certificates.
+func (b *boot) readBundle(f *os.File) error {
 	if f == nil {
 		return nil
 	}
-	defer func() { _ = f.Close() }()
 	sealed, err := wire.ReadSealed(f)
 	if err != nil {
 		return err

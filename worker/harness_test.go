@@ -118,9 +118,6 @@ func start(t *testing.T, p plan) *master {
 	t.Cleanup(func() { _ = counters.Close() })
 	m.counters = counters
 	inherited.add(wire.DescriptorCounters, memory)
-	if !p.noBundle {
-		inherited.add(wire.DescriptorBundle, sealBundle(t, p.pairs))
-	}
 	if p.stderr != nil {
 		inherited.add(wire.DescriptorStderr, p.stderr)
 	}
@@ -132,7 +129,13 @@ func start(t *testing.T, p plan) *master {
 		p.settings.Listeners = append(p.settings.Listeners, wire.Listener{Descriptor: name, Address: s.addr.String(), TLS: s.tls})
 	}
 	m.spawn(p.program, inherited)
-	m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings})
+	if p.noBundle {
+		m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings})
+		return m
+	}
+	bundle := sealBundle(t, p.pairs)
+	m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings}, bundle)
+	_ = bundle.Close()
 	return m
 }
 
@@ -227,11 +230,11 @@ func pipe(t *testing.T, name string, giveRead bool, give func(string, *os.File))
 	return ours
 }
 
-func (m *master) say(message wire.Message) {
+func (m *master) say(message wire.Message, files ...*os.File) {
 	m.t.Helper()
 	b, err := wire.Encode(message)
 	check(m.t, err)
-	check(m.t, m.ctl.Send(b))
+	check(m.t, m.ctl.Send(b, files...))
 }
 
 // hear returns the worker's next message.

@@ -23,10 +23,10 @@ type lifeline struct {
 	accepting *os.File
 	gone      *os.File // held, for the garbage collector would close it; ends with the process
 
-	settings chan wire.Settings // the first message
-	started  chan struct{}      // closed at "go"
-	ending   chan struct{}      // closed when the drain is to begin
-	draining chan struct{}      // closed when accepting has ended
+	settings chan assignment // the first message
+	started  chan struct{}   // closed at "go"
+	ending   chan struct{}   // closed when the drain is to begin
+	draining chan struct{}   // closed when accepting has ended
 
 	starting sync.Once
 	stopping sync.Once
@@ -45,7 +45,7 @@ var line = tie()
 
 func tie() *lifeline {
 	l := &lifeline{
-		settings: make(chan wire.Settings, 1),
+		settings: make(chan assignment, 1),
 		started:  make(chan struct{}),
 		ending:   make(chan struct{}),
 		draining: make(chan struct{}),
@@ -96,6 +96,9 @@ func (l *lifeline) hear(stderr *os.File) {
 			os.Exit(1)
 		}
 		m, err := wire.Decode(p.Data)
+		if err == nil && m.Kind == wire.KindSettings {
+			l.assign(m, &p)
+		}
 		if err == nil && m.Kind == wire.KindReopen && len(p.Files) > 0 {
 			_ = unix.Dup3(wire.Descriptor(p.Files[0]), 2, 0)
 		}
@@ -106,11 +109,6 @@ func (l *lifeline) hear(stderr *os.File) {
 		case err != nil:
 			_ = l.fail(err)
 			os.Exit(1)
-		case m.Kind == wire.KindSettings:
-			select {
-			case l.settings <- *m.Settings:
-			default:
-			}
 		case m.Kind == wire.KindGo:
 			l.start(stderr)
 		case m.Kind == wire.KindQuit:
@@ -143,6 +141,19 @@ func (l *lifeline) leave() {
 		f()
 	}
 	os.Exit(0)
+}
+
+// assign passes the settings on, once, with the bundle that came along.
+func (l *lifeline) assign(m wire.Message, p *wire.Packet) {
+	a := assignment{settings: *m.Settings}
+	if len(p.Files) > 0 {
+		a.bundle, p.Files = p.Files[0], p.Files[1:]
+	}
+	select {
+	case l.settings <- a:
+	default:
+		a.close()
+	}
 }
 
 // start opens the gate. Until then descriptor 2 may lead to whoever waits for the

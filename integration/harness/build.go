@@ -48,7 +48,8 @@ func compile() (string, error) {
 // Build compiles packages of the module in folder root into out, with the race
 // detector if this test has it.
 func Build(root, out string, packages ...string) error {
-	args := []string{"build", "-o", out}
+	// As the Makefile builds it.
+	args := []string{"build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w", "-o", out}
 	if Race {
 		args = append(args, "-race")
 	}

@@ -27,26 +27,30 @@ type ends struct {
 	counters        *os.File
 }
 
-// readAccepted returns what the killed master served.
-func readAccepted(accepted, sealed *os.File) (*config.Config, *cert.Bundle, error) {
+// readAccepted returns the config that the killed master served.
+func readAccepted(accepted *os.File) (*config.Config, error) {
 	text, err := wire.ReadSealed(accepted)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	c := new(config.Config)
 	if err := json.Unmarshal(text, c); err != nil {
-		return nil, nil, fmt.Errorf("decode accepted config: %v", err)
+		return nil, fmt.Errorf("decode accepted config: %v", err)
 	}
-	data, err := wire.ReadSealed(sealed)
-	if err != nil {
-		return nil, nil, err
-	}
-	bundle, err := cert.Decode(data)
-	return c, bundle, err
+	return c, nil
 }
 
-// boot opens what the config asks for and starts the workers. An error means
-// that nothing was started.
+// readBundle returns the certificates that the killed master served.
+func readBundle(sealed *os.File) (*cert.Bundle, error) {
+	data, err := wire.ReadSealed(sealed)
+	if err != nil {
+		return nil, err
+	}
+	return cert.Decode(data)
+}
+
+// boot opens what the config asks for and starts the workers, which wait for
+// their certificates. An error means that nothing was started.
 func (m *master) boot() error {
 	logErr := m.output.configure(m.config)
 	m.log = m.output.logger(m.config).With("generation", m.generation)
@@ -61,9 +65,6 @@ func (m *master) boot() error {
 		m.past.Started = time.Now()
 	}
 	if err := m.openFiles(); err != nil {
-		return err
-	}
-	if err := m.seal(); err != nil {
 		return err
 	}
 	if err := m.openPipes(); err != nil {
@@ -89,7 +90,21 @@ func (m *master) wanted() int {
 	return m.past.Want
 }
 
-// seal freezes bundle and config: those bytes were checked, those are served.
+// equipAll freezes bundle and config and gives every worker its certificates:
+// those bytes were checked, those are served.
+func (m *master) equipAll() error {
+	if err := m.seal(); err != nil {
+		return err
+	}
+	m.pool.Equipped(time.Now())
+	for _, w := range m.workers {
+		if err := w.assign(m.sealed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (m *master) seal() error {
 	data, err := m.bundle.Encode()
 	if err != nil {
@@ -174,7 +189,7 @@ func (m *master) abandon() {
 	for _, w := range m.workers {
 		w.kill()
 	}
-	if !m.hold.hasParent() && len(m.others()) == 0 {
+	if m.config != nil && !m.hold.hasParent() && len(m.others()) == 0 {
 		m.removeCreated()
 	}
 	m.forgetNew()

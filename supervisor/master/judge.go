@@ -25,23 +25,35 @@ type judgement struct {
 }
 
 // judge reads config and certificates and checks them. It changes nothing.
-func judge(load func() (*config.Config, error), app func(*config.Config) string, served []status.Certificate, allow []string) judgement {
+func (m *master) judge(load func() (*config.Config, error), served []status.Certificate, allow []string) judgement {
 	var j judgement
+	j.readConfig(load, m.appName)
+	j.readCertificates(served, allow)
+	return j
+}
+
+func (j *judgement) readConfig(load func() (*config.Config, error), app func(*config.Config) string) {
 	if j.config, j.err = load(); j.err != nil {
-		return j
+		return
 	}
-	if j.err = cert.CheckNames(j.config.TLS.Checks); j.err != nil {
-		j.err = status.Failed(status.ExitConfig, "", "%v", j.err)
-		return j
+	if err := cert.CheckNames(j.config.TLS.Checks); err != nil {
+		j.err = status.Failed(status.ExitConfig, "", "%v", err)
+		return
 	}
 	j.step("config", "%s: %s, %s", configName(j.config), count(len(j.config.Listen), "listener"), app(j.config))
+}
+
+func (j *judgement) readCertificates(served []status.Certificate, allow []string) {
+	if j.err != nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), judgeTimeout)
 	defer cancel()
 	j.bundle, j.checks, j.err = cert.Take(ctx, cert.Request{
 		Sources: j.config.Certificate, MinVersion: j.config.TLS.Version(), Served: served, Moved: j.config.TLS.Checks, Allow: allow,
 	})
 	if j.err != nil {
-		return j
+		return
 	}
 	for i, c := range j.bundle.Published() {
 		if len(j.config.Certificate[i].SelfSigned) > 0 {
@@ -50,7 +62,6 @@ func judge(load func() (*config.Config, error), app func(*config.Config) string,
 		}
 		j.step("certificates", "%s", describeChange(c, served))
 	}
-	return j
 }
 
 // count says "1 worker" and "2 workers".
@@ -133,25 +144,51 @@ func (m *master) judgeBoot() {
 		allow = m.past.Current.Allow
 	}
 	accepted, sealed := m.hold.files[nameConfig], m.hold.files[nameBundle]
+	replaces := accepted != nil && sealed != nil
+	if replaces {
+		load = func() (*config.Config, error) { return readAccepted(accepted) }
+	}
 	go func() {
 		var j judgement
-		if accepted != nil && sealed != nil {
-			j.config, j.bundle, j.err = readAccepted(accepted, sealed)
-		} else {
-			j = judge(load, m.appName, served, allow)
+		j.readConfig(load, m.appName)
+		// Under a predecessor, which has judged the same files, the workers start while
+		// the certificates are judged. A first start makes sure before it starts anything.
+		if early := j; early.err == nil && m.hold.hasParent() {
+			m.post(func() { m.configured(early) })
+		}
+		switch {
+		case j.err != nil:
+		case replaces:
+			j.bundle, j.err = readBundle(sealed)
+		default:
+			j.readCertificates(served, allow)
 		}
 		m.post(func() { m.judged(j) })
 	}()
 }
 
+// configured goes on with the boot once the config is known.
+func (m *master) configured(j judgement) {
+	if m.machine.State() != handover.Booting || m.config != nil {
+		return
+	}
+	m.config = j.config
+	if err := m.boot(); err != nil {
+		m.bootFailed(err, nil)
+	}
+}
+
 // judged goes on with the boot after the judgement.
 func (m *master) judged(j judgement) {
+	if j.err == nil {
+		m.configured(j)
+	}
 	if m.machine.State() != handover.Booting {
 		return
 	}
 	if j.err == nil {
-		m.config, m.bundle = j.config, j.bundle
-		j.err = m.boot()
+		m.bundle = j.bundle
+		j.err = m.equipAll()
 	}
 	if j.err != nil {
 		m.bootFailed(j.err, j.checks)

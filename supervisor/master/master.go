@@ -184,7 +184,7 @@ func (m *master) tick(now time.Time) {
 		m.fed = now
 		m.anchor.say(notify.Message{Watchdog: true})
 	}
-	if m.pool != nil && m.machine.State() != handover.Stopping {
+	if m.timed() {
 		m.obey(m.pool.Tick(now))
 		m.judgePool()
 	}
@@ -192,6 +192,12 @@ func (m *master) tick(now time.Time) {
 	m.cutSuccessor(now)
 	m.cutDraining(now)
 	m.cutStop(now)
+}
+
+// timed says whether the pool's clock runs: not before the workers have their
+// certificates, and not in a stop.
+func (m *master) timed() bool {
+	return m.pool != nil && m.sealed != nil && m.machine.State() != handover.Stopping
 }
 
 // trim gives back what the boot took, once the first second of serving is over.
@@ -210,7 +216,7 @@ func (m *master) deadline(now time.Time) time.Time {
 			next = t
 		}
 	}
-	if m.pool != nil && m.machine.State() != handover.Stopping {
+	if m.timed() {
 		earlier(m.pool.Deadline())
 	}
 	if m.successor != nil {

@@ -127,7 +127,7 @@ func (m *master) check() {
 	m.anchor.say(notify.Message{Reloading: true, Status: "reloading"})
 	load, served, allow := m.options.Load, m.bundle.Published(), m.current.Allow
 	go func() {
-		j := judge(load, m.appName, served, allow)
+		j := m.judge(load, served, allow)
 		m.post(func() { m.checked(j) })
 	}()
 }

@@ -38,6 +38,9 @@ func (m *master) statusLine() string {
 // release lets the own workers accept and retires every other generation. The
 // order is the guarantee: the new ones accept before the old ones stop.
 func (m *master) release() {
+	if m.generation == 1 {
+		m.greet()
+	}
 	m.obey(m.pool.Release(time.Now()))
 	for _, g := range m.others() {
 		m.anchor.forget(ofGeneration(nameServe, g))
@@ -56,7 +59,9 @@ func (m *master) release() {
 	m.serveControl()
 	m.readMail()
 	m.rescale()
-	m.greet()
+	if m.generation > 1 {
+		m.log.Info("generation serves", "workers", m.pool.Want(), "certificates", len(m.bundle.Published()))
+	}
 	if m.next != nil {
 		m.step(handover.ReloadAsked) // it was asked for under the predecessor
 	}
@@ -110,12 +115,9 @@ func (m *master) closeServer() {
 	m.server = nil
 }
 
-// greet says what is served and how to reload it, once in the life of a service.
+// greet says what is served and how to reload it, once in the life of a service
+// and before the first client can be answered.
 func (m *master) greet() {
-	if m.generation != 1 {
-		m.log.Info("generation serves", "workers", m.pool.Want(), "certificates", len(m.bundle.Published()))
-		return
-	}
 	if m.output.format == "json" {
 		m.log.Info("serving", "pid", anchorPid(), "workers", m.pool.Want(), "listeners", m.urls(), "control", m.config.ControlSocket())
 		return

@@ -21,12 +21,13 @@ import (
 
 // worker is a process of the own generation.
 type worker struct {
-	slot    int
-	process *process.Process
-	ctl     *wire.Packets
-	probe   *wire.Packets
-	words   *words
-	failed  string // what it said of itself
+	slot     int
+	process  *process.Process
+	ctl      *wire.Packets
+	probe    *wire.Packets
+	words    *words
+	settings *wire.Settings
+	failed   string // what it said of itself
 }
 
 func (w *worker) id() workerID {
@@ -145,13 +146,14 @@ func (m *master) launch(slot int) (*worker, error) {
 	}
 	wordsEnd, err := w.listenToWords(m.output, fmt.Sprintf("worker %d.%d", m.generation, slot))
 	if err == nil {
-		files, settings := m.equip(slot, ctlEnd, probeEnd)
+		var files []process.Named
+		files, w.settings = m.equip(slot, ctlEnd, probeEnd)
 		w.process, err = process.Start(process.Spec{
 			Path: path, Args: args, Env: env, Files: files, Stderr: wordsEnd, Role: wire.RoleWorker, Credential: credential,
 		})
 		_ = wordsEnd.Close()
-		if err == nil {
-			err = w.tell(settings)
+		if err == nil && m.sealed != nil {
+			err = w.assign(m.sealed)
 		}
 	}
 	if err != nil {
@@ -161,13 +163,14 @@ func (m *master) launch(slot int) (*worker, error) {
 	return w, nil
 }
 
-func (w *worker) tell(s *wire.Settings) error {
-	b, err := wire.Encode(wire.Message{Kind: wire.KindSettings, Settings: s})
+// assign gives the worker its settings and the sealed bundle.
+func (w *worker) assign(bundle *os.File) error {
+	b, err := wire.Encode(wire.Message{Kind: wire.KindSettings, Settings: w.settings})
 	if err != nil {
 		w.kill()
 		return err
 	}
-	_ = w.ctl.Send(b) // a worker that has ended already is seen by its end
+	_ = w.ctl.Send(b, bundle) // a worker that has ended already is seen by its end
 	return nil
 }
 
@@ -189,7 +192,6 @@ func (m *master) equip(slot int, ctl, probe *os.File) ([]process.Named, *wire.Se
 		{Name: wire.DescriptorAccepting, File: m.ends.accepting},
 		{Name: wire.DescriptorGone, File: m.ends.gone},
 		{Name: wire.DescriptorCounters, File: m.ends.counters},
-		{Name: wire.DescriptorBundle, File: m.sealed},
 		{Name: wire.DescriptorStderr, File: m.output.file},
 	}
 	s := &wire.Settings{

@@ -107,6 +107,16 @@ func (p *Pool) Fill(now time.Time) []Action {
 	return actions
 }
 
+// Equipped starts the clock of the workers that are starting: until now they
+// waited for something of the master's.
+func (p *Pool) Equipped(now time.Time) {
+	for _, w := range p.workers {
+		if w.State == Starting {
+			w.deadline = now.Add(p.limits.Boot)
+		}
+	}
+}
+
 // Scale changes the wanted number.
 func (p *Pool) Scale(now time.Time, want int) []Action {
 	p.want = want

@@ -139,6 +139,16 @@ func TestProvingSharesTheBootTimeout(t *testing.T) {
 	}
 }
 
+func TestTheBootTimeoutCountsFromWhenAWorkerHasWhatItNeeds(t *testing.T) {
+	s := begin(t, 1)
+	s.pool.Fill(s.now)
+	s.now = s.now.Add(9 * time.Second)
+	s.pool.Equipped(s.now)
+	if got, want := s.pool.Deadline(), s.now.Add(30*time.Second); !got.Equal(want) {
+		t.Errorf("deadline: got %v, want %v", got, want)
+	}
+}
+
 func TestAServingWorkerThatEndsIsReplacedAtOnce(t *testing.T) {
 	s := begin(t, 1)
 	s.serve()

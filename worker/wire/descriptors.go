@@ -34,7 +34,6 @@ const (
 	DescriptorAccepting = "accepting" // write end; closed when the listeners are closed
 	DescriptorGone      = "gone"      // write end; closed by the death of the process
 	DescriptorCounters  = "counters"  // memfd, shared by the workers of a generation
-	DescriptorBundle    = "bundle"    // memfd, sealed: certificates and keys
 	DescriptorStderr    = "stderr"    // takes the place of descriptor 2 at "go"
 )
 

@@ -11,7 +11,8 @@
 // The whole conversation on the ctl socketpair, a datagram a message:
 //
 //	master                     worker
-//	settings ────────────────▶ builds handler, TLS and listeners
+//	settings ────────────────▶ builds handler, TLS and listeners; the sealed
+//	                           bundle, if there is one, comes along as a descriptor
 //	         ◀──────────────── ready (or failed, with the reason)
 //	(proof over the probe socketpair)
 //	go       ────────────────▶ accepts clients
