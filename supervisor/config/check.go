@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,9 @@ const (
 // check validates every value, and completes those that depend on others or on
 // the machine: paths, the command, names.
 func (r *reader) check(c *Config) {
+	if _, said := r.lines["keepalive_grace"]; !said && c.GracefulTimeout > 0 {
+		c.KeepaliveGrace = min(c.KeepaliveGrace, c.GracefulTimeout) // nobody asked for the default
+	}
 	r.numbers(c)
 	r.durations(c)
 	r.healthPath(c.HealthPath)
@@ -35,6 +39,43 @@ func (r *reader) check(c *Config) {
 	r.path("log.file", &c.Log.File)
 	r.oneOf("log.format", c.Log.Format, "auto", "text", "json")
 	r.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	r.collisions(c)
+}
+
+// collisions refuses two uses of one path: a pidfile written over a key, a log
+// written into a certificate.
+func (r *reader) collisions(c *Config) {
+	type use struct{ key, path string }
+	uses := []use{{"pidfile", c.PidFile}, {"log.file", c.Log.File}, {"control.socket", c.Control.Socket}}
+	for i, l := range c.Listen {
+		if path, ok := strings.CutPrefix(l.Address, "unix:"); ok {
+			uses = append(uses, use{index("listen", i) + ".address", path})
+		}
+	}
+	read := len(uses) // from here on the files are only read, and may serve twice
+	for i, cert := range c.Certificate {
+		uses = append(uses, use{index("certificate", i) + ".certfile", cert.CertFile}, use{index("certificate", i) + ".keyfile", cert.KeyFile})
+	}
+	taken := map[string]string{}
+	for i, u := range uses {
+		if u.path == "" {
+			continue
+		}
+		path := filepath.Clean(u.path)
+		first, ok := taken[path]
+		if ok && (i < read || slices.ContainsFunc(uses[:read], func(w use) bool { return w.key == first })) && !listens(first, u.key) {
+			r.report(u.key, "give each a path of its own", "key %q: found %q, which %q names already", u.key, u.path, first)
+		}
+		if !ok {
+			taken[path] = u.key
+		}
+	}
+}
+
+// listens says whether both are sockets, whose collisions are told elsewhere.
+func listens(a, b string) bool {
+	socket := func(key string) bool { return key == "control.socket" || strings.HasPrefix(key, "listen[") }
+	return socket(a) && socket(b)
 }
 
 func (r *reader) oneOf(key, value string, words ...string) {

@@ -89,11 +89,22 @@ func Nearest(word string, words []string) string {
 		if min(len(w), len(word)) >= 3 && (strings.HasPrefix(w, word) || strings.HasPrefix(word, w)) {
 			n = min(n, 1) // as "warning" is for "warn"
 		}
+		if n == 2 && len(word) == 3 && !permuted(strings.ToLower(word), w) {
+			continue // two of three letters wrong is another word
+		}
 		if n < least {
 			best, least = w, n
 		}
 	}
 	return best
+}
+
+// permuted says whether a and b have the same letters.
+func permuted(a, b string) bool {
+	x, y := []byte(a), []byte(b)
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
 }
 
 // meant is the hint for a word that resembles one of words.

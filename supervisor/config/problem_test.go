@@ -93,6 +93,8 @@ var refusals = []struct {
 	{"mode too large", "[[listen]]\naddress = \":1\"\nmode = \"1777\"", 3, "listen[0].mode", "expected an octal mode", ""},
 	{"backlog", "[[listen]]\naddress = \":1\"\nbacklog = -1", 3, "listen[0].backlog", "found -1, expected 0", ""},
 	{"long control socket", "[control]\nsocket = \"/" + tooLong + "\"", 2, "control.socket", "found a path of 109 bytes, expected at most 107", ""},
+	{"pidfile over a key", "pidfile = \"k\"\n[[certificate]]\n" + somePair, 4, "certificate[0].keyfile", `which "pidfile" names already`, "a path of its own"},
+	{"log in the pidfile", "pidfile = \"p\"\n[log]\nfile = \"./p\"", 3, "log.file", `which "pidfile" names already`, "a path of its own"},
 	{"control socket of a listener", "listen = [{address = \"unix:/tmp/a\"}]\n[control]\nsocket = \"/tmp/./a\"", 3, "control.socket", "which listen[0] takes already", ""},
 
 	// Certificates and tls.
