@@ -129,7 +129,7 @@ func TestAMasterThatDoesNotFeedWhileBootingIsKilled(t *testing.T) {
 	r.exit(1)
 }
 
-func TestAPredecessorThatStaysIsKilledAndItsSuccessorsStatusCounts(t *testing.T) {
+func TestAPredecessorThatStaysIsKilled(t *testing.T) {
 	t.Parallel()
 	r := begin(t, setting{limits: anchor.Limits{Leave: time.Second}})
 	m := r.ready()
@@ -139,8 +139,8 @@ func TestAPredecessorThatStaysIsKilledAndItsSuccessorsStatusCounts(t *testing.T)
 	until(t, "the predecessor reaped", func() bool { return absent(m.Pid) })
 	r.signal(syscall.SIGTERM)
 	next.do("stopped")
-	next.leave(5)
-	r.exit(5)
+	next.leave(0)
+	r.exit(0)
 }
 
 func TestAMasterThatFailsToSucceedChangesNothing(t *testing.T) {
@@ -176,7 +176,7 @@ func TestINTLeavesAByteInTheStopPipe(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	m.leave(4)
-	r.exit(4)
+	r.exit(0) // what was asked for has happened, however the master fared
 }
 
 func TestTheDeathOfTheAnchorIsAStop(t *testing.T) {
@@ -267,7 +267,7 @@ func TestASecondSignalHurriesAStopAndAThirdEndsIt(t *testing.T) {
 	m.do("stopped")
 	r.signal(syscall.SIGTERM) // SIGQUIT: a Go program ends with a dump
 	m.gone()
-	r.exit(2)
+	r.exit(0)
 }
 
 func TestOrphansAreReaped(t *testing.T) {

@@ -49,6 +49,7 @@ func (l *loop) carryOut(actions []action) {
 			l.keep(a.name)
 		case forget:
 			l.store.drop(a.name)
+			delete(l.leftovers, a.name)
 		case empty:
 			l.store.empty()
 		case relay:
@@ -201,6 +202,7 @@ func (l *loop) keep(name string) {
 		return
 	}
 	l.store.put(name, fd)
+	l.leftovers.note(name, fd)
 }
 
 func (l *loop) relay(message notify.Message) {

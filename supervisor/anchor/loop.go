@@ -28,12 +28,13 @@ type loop struct {
 	args    []string
 	env     environment
 
-	signals signalChannels
-	stopR   *os.File // masters get it
-	stopW   *os.File // nobody else has it: its end is the anchor's
-	mailbox mailbox
-	store   store
-	systemd *systemd
+	signals   signalChannels
+	stopR     *os.File // masters get it
+	stopW     *os.File // nobody else has it: its end is the anchor's
+	mailbox   mailbox
+	store     store
+	leftovers leftovers
+	systemd   *systemd
 
 	masters   map[int]*process.Process
 	packets   *wire.Packets // of the notify pair; nil: closed
@@ -96,7 +97,7 @@ func newLoop(o Options, caught signalChannels) (*loop, error) {
 	l := &loop{
 		log: o.Log, path: path, args: append([]string{path}, o.Args[1:]...), env: env, signals: caught,
 		machine: newMachine(o.Limits.withDefaults(), env.watchdogEvery),
-		store:   store{}, masters: map[int]*process.Process{},
+		store:   store{}, leftovers: leftovers{}, masters: map[int]*process.Process{},
 		heard: make(chan heard), done: make(chan struct{}),
 	}
 	if l.stopR, l.stopW, err = wire.Pipe(wire.DescriptorStop); err != nil {
@@ -125,6 +126,7 @@ func (l *loop) close() {
 		l.release(pid)
 	}
 	l.store.empty()
+	l.leftovers.remove()
 	l.mailbox.close()
 	l.systemd.close()
 	_ = l.stopR.Close()

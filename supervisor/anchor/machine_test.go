@@ -162,7 +162,7 @@ var stories = map[string][]beat{
 		{1, seen{}, asked{signals.Stop, ""}, []action{tellStopping, endStop{}}, 5},
 		{2, seen{}, exited{10, 9}, nil, 7},
 		{2, seen{}, silenced{}, []action{empty{}}, 41},
-		{30, alone, exited{11, 0}, []action{exit{9}}, 0},
+		{30, alone, exited{11, 0}, []action{exit{0}}, 0},
 	},
 	"a stop without a master drains the workers and is a success": {
 		{0, seen{}, started{10}, nil, 5},
@@ -178,7 +178,7 @@ var stories = map[string][]beat{
 		{2, seen{}, asked{signals.Stop, ""}, []action{tellStopping, endStop{}}, 5},
 		{3, seen{}, asked{signals.Stop, ""}, []action{quit{}}, 5},
 		{4, seen{}, asked{signals.QuickStop, ""}, []action{empty{}, sweep{}}, 6},
-		{4.1, alone, exited{10, 1}, []action{sweep{}, exit{1}}, 0},
+		{4.1, alone, exited{10, 1}, []action{sweep{}, exit{0}}, 0},
 	},
 	"after a quick stop descendants have 2 s": {
 		{0, seen{}, started{10}, nil, 5},

@@ -174,11 +174,7 @@ func (m *machine) hurry() {
 	switch {
 	case m.phase == phaseKilling:
 	case m.quick || m.phase != phaseUp || len(m.masters) == 0:
-		code := 1
-		if m.phase == phaseFinishing {
-			code = m.exitCode
-		}
-		m.killRest(code)
+		m.killRest(0) // as it was asked for
 	default:
 		m.quick = true
 		m.do(quit{})
@@ -188,6 +184,9 @@ func (m *machine) hurry() {
 // finish closes the store, which ends every serve pipe, and lets the workers
 // end by themselves for as long as a stop may take.
 func (m *machine) finish(code int) {
+	if m.stopping {
+		code = 0 // a stop that was asked for is no failure, however the masters fared
+	}
 	m.exitCode = code
 	m.emptyOnce()
 	due := m.now.Add(m.limits.Leave)

@@ -148,6 +148,7 @@ func (m *master) quiesce() {
 	m.quiet = true
 	m.log.Info("workers stopped, sockets kept; a reload starts them again")
 	m.obey(m.pool.Scale(time.Now(), 0))
+	m.keep()
 }
 
 // rescale acts on the number of workers that was noted last.

@@ -175,7 +175,7 @@ func (m *master) bootFailed(err error, checks []status.Check) {
 	m.stop.code = f.Code
 	m.note(checks)
 	m.steps.fail(failure{Error: f.Error(), Hint: f.Hint(), ExitCode: f.Code, Checks: checks})
-	if !m.hold.hasParent() {
+	if !m.hold.hasParent() || m.orphaned {
 		var text bytes.Buffer // written at once, or a worker's words would come between
 		f.Write(&text, m.output.file == os.Stderr && status.Coloured(os.Stderr))
 		_, _ = m.output.Write(text.Bytes())
@@ -189,10 +189,16 @@ func (m *master) abandon() {
 	for _, w := range m.workers {
 		w.kill()
 	}
-	if m.config != nil && !m.hold.hasParent() && len(m.others()) == 0 {
+	switch {
+	case m.hold.hasParent():
+	case m.stop.asked:
+		m.removePast()
+		fallthrough
+	case m.config != nil && len(m.others()) == 0:
 		m.removeCreated()
 	}
 	m.forgetNew()
+	m.forgetGeneration(m.generation)
 	m.leave(m.stop.code)
 }
 

@@ -11,12 +11,17 @@ import (
 	"example.com/handover/supervisor/process"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
+	"golang.org/x/sys/unix"
 )
 
 // acceptLimit is how long a worker may take to close its listeners after it was
 // told to. It does nothing else first, so one that does not is stopped or hung,
 // and may not hold the reload.
 const acceptLimit = 10 * time.Second
+
+// stale is how old a heartbeat, which comes every second, is when it counts as
+// none.
+const stale = 3 * time.Second
 
 // drainRecord is a generation that was told to stop accepting.
 type drainRecord struct {
@@ -35,17 +40,26 @@ type drainRecord struct {
 func (m *master) watchDraining() {
 	now := time.Now()
 	for _, g := range m.others() {
-		d := &drainRecord{Generation: g, Since: now, Deadline: now.Add(m.graceful(g))}
+		if pipeEnded(m.hold.files[ofGeneration(nameGone, g)]) {
+			m.forgetGeneration(g) // it never came to serve, or is gone already
+			for _, name := range []string{nameAccepting, nameGone, nameCounters} {
+				m.hold.drop(ofGeneration(name, g))
+			}
+			continue
+		}
+		d := &drainRecord{Generation: g, accepting: true}
 		for _, known := range m.past.Draining {
 			if known.Generation == g {
 				d.Since, d.Deadline, d.Workers = known.Since, known.Deadline, known.Workers
+				d.cut = d.Deadline.Add(drainMargin)
 			}
 		}
 		if g == m.past.Generation {
 			d.Workers = m.past.Workers
 		}
-		d.accepting, d.cutAccept = true, now.Add(acceptLimit)
-		d.cut = d.Deadline.Add(drainMargin)
+		if m.retired {
+			d.retire(now, m.graceful(g))
+		}
 		if f := m.hold.files[ofGeneration(nameCounters, g)]; f != nil {
 			d.counters, _ = wire.MapCounters(f)
 		}
@@ -54,6 +68,22 @@ func (m *master) watchDraining() {
 		m.await(ofGeneration(nameGone, g), func() { m.goneEnded(g) })
 	}
 	m.cutOldest()
+}
+
+// retire starts the clock of a generation that was told to stop accepting.
+func (d *drainRecord) retire(now time.Time, graceful time.Duration) {
+	if d.Since.IsZero() {
+		d.Since, d.Deadline = now, now.Add(graceful)
+		d.cut = d.Deadline.Add(drainMargin)
+	}
+	d.cutAccept = now.Add(acceptLimit)
+}
+
+// pipeEnded says whether the last writer of a pipe is gone.
+func pipeEnded(f *os.File) bool {
+	poll := []unix.PollFd{{Fd: int32(wire.Descriptor(f)), Events: unix.POLLIN}}
+	n, err := unix.Poll(poll, 0)
+	return err == nil && n > 0 && poll[0].Revents&unix.POLLHUP != 0
 }
 
 func (m *master) graceful(generation int) time.Duration {
@@ -162,9 +192,12 @@ func (m *master) goneEnded(g int) {
 func (m *master) cutDraining(now time.Time) {
 	for _, d := range m.draining {
 		switch {
-		case d.accepting && !now.Before(d.cutAccept):
+		case d.accepting && !d.cutAccept.IsZero() && !now.Before(d.cutAccept):
 			d.cutAccept = now.Add(acceptLimit)
-			m.log.Warn("generation killed: a worker did not stop accepting", "killed", d.Generation, "after", now.Sub(d.Since))
+			for _, pid := range d.killStuck() {
+				m.log.Warn("worker killed: it did not stop accepting and shows no life", "pid", pid, "of", d.Generation, "after", now.Sub(d.Since))
+			}
+			continue
 		case !d.cut.IsZero() && !now.Before(d.cut):
 			d.cut = time.Time{}
 			m.log.Warn("draining generation killed", "killed", d.Generation, "after", now.Sub(d.Since))
@@ -188,6 +221,25 @@ func (m *master) cutOldest() {
 		d.kill()
 		list = list[1:]
 	}
+}
+
+// killStuck ends the workers that show no sign of life. The others have closed
+// their listeners, and answer what they have.
+func (d *drainRecord) killStuck() []int {
+	var now unix.Timespec
+	if d.counters == nil || unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return nil
+	}
+	var pids []int
+	stuck := drainRecord{}
+	for _, w := range d.Workers {
+		if beat := d.counters.Slot(w.Slot).Heartbeat.Load(); now.Nano()-beat > stale.Nanoseconds() {
+			stuck.Workers = append(stuck.Workers, w)
+			pids = append(pids, w.Pid)
+		}
+	}
+	stuck.kill()
+	return pids
 }
 
 // kill ends the processes, each only if it is still the one that was started.

@@ -196,6 +196,7 @@ func (m *master) watchParent() {
 		_ = m.hold.upgrader.WaitForParent(context.Background())
 		m.post(func() {
 			m.takeWords(words)
+			m.orphaned = true
 			m.step(handover.ParentGone)
 		})
 	}()

@@ -57,21 +57,23 @@ type master struct {
 	createdNow []string        // paths that this generation made
 	fresh      []string        // names of descriptors that this generation opened
 
-	past        state                // what the predecessor knew
-	draining    map[int]*drainRecord // by generation
-	released    time.Time            // when the own workers were told "go"
-	current     *reload              // the one that runs
-	next        *reload              // the one after it
-	last        *reload              // the one that ended last
-	successor   *successor           // while upgrading
-	bootTimeout time.Duration        // of the config that a successor will boot from
-	server      *control.Server      // once active
-	steps       *reporter            // to the predecessor, until it is gone
-	stop        stopping             // once asked to stop
-	trimmed     bool
-	quiet       bool      // no workers are wanted until the next reload
-	fed         time.Time // when the anchor was told last
-	exit        *int      // set: the loop ends
+	past      state                // what the predecessor knew
+	draining  map[int]*drainRecord // by generation
+	released  time.Time            // when the own workers were told "go"
+	current   *reload              // the one that runs
+	next      *reload              // the one after it
+	last      *reload              // the one that ended last
+	successor *successor           // while upgrading
+	candidate *config.Config       // what a successor boots from, as it was judged
+	orphaned  bool                 // the predecessor has ended
+	server    *control.Server      // once active
+	steps     *reporter            // to the predecessor, until it is gone
+	stop      stopping             // once asked to stop
+	trimmed   bool
+	retired   bool      // the other generations were told to stop accepting
+	quiet     bool      // no workers are wanted until the next reload
+	fed       time.Time // when the anchor was told last
+	exit      *int      // set: the loop ends
 }
 
 // Run runs a master until its successor is ready or it was told to stop, and
@@ -81,6 +83,9 @@ func Run(o Options) int {
 	// What reaches the whole process group is for the anchor; ignored signals
 	// stay ignored in the workers, from their first instruction on.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGTTIN, syscall.SIGTTOU)
+	// A reader of standard error that goes away must not take the master along.
+	// Caught and not ignored: the workers' programs get the default.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	m := &master{
 		options:  o,
 		events:   make(chan func(), 64),

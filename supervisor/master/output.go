@@ -38,7 +38,7 @@ func (o *output) configure(c *config.Config) error {
 func (o *output) open(path string) error {
 	file := os.Stderr
 	if path != "" {
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+		f, err := openLog(path)
 		if err != nil {
 			return fmt.Errorf("open log file: %w", err)
 		}
@@ -51,6 +51,22 @@ func (o *output) open(path string) error {
 	}
 	o.file = file
 	return nil
+}
+
+// openLog opens a file or a device. A named pipe would block whoever writes into
+// it, or opens it, for as long as nobody reads.
+func openLog(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0o640)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err == nil && stat.Mode&unix.S_IFMT == unix.S_IFIFO {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("found a named pipe at %q, expected a file", path)
+	}
+	_ = unix.SetNonblock(fd, false)
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // Write writes whole lines from several goroutines.

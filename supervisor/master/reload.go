@@ -14,9 +14,8 @@ import (
 
 // Who asks for a reload.
 const (
-	bySignal   = "signal"
-	byControl  = "control"
-	byRecovery = "recovery"
+	bySignal  = "signal"
+	byControl = "control"
 )
 
 // maxAttempts is how often a reload whose master was killed is begun again.
@@ -103,27 +102,20 @@ func (r *reload) add(s status.Step) {
 
 // reloadAsked begins a reload, or joins the one that waits.
 func (m *master) reloadAsked(askedBy string, allow []string) *reload {
-	var r *reload
-	switch {
-	case m.current == nil:
-		r = newReload(askedBy, allow)
-		m.current = r
-	case m.next == nil:
-		r = newReload(askedBy, allow)
-		m.next = r
-	default:
-		r = m.next
-		r.Allow = append(r.Allow, allow...)
+	if m.next == nil {
+		m.next = newReload(askedBy, allow)
+	} else {
+		m.next.Allow = append(m.next.Allow, allow...)
 	}
+	r := m.next
 	m.step(handover.ReloadAsked)
+	m.keep() // a master that is killed from here on is followed by one that begins it again
 	return r
 }
 
 // check begins to judge what lies on disk.
 func (m *master) check() {
-	if m.current == nil {
-		m.current, m.next = m.next, nil
-	}
+	m.current, m.next = m.next, nil
 	m.anchor.say(notify.Message{Reloading: true, Status: "reloading"})
 	load, served, allow := m.options.Load, m.bundle.Published(), m.current.Allow
 	go func() {
@@ -148,7 +140,7 @@ func (m *master) checked(j judgement) {
 		m.step(handover.Refused)
 		return
 	}
-	m.bootTimeout = j.config.BootTimeout
+	m.candidate = j.config
 	m.step(handover.Accepted)
 }
 

@@ -2,16 +2,18 @@ package master
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"example.com/handover/supervisor/config"
-	"example.com/handover/supervisor/control"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
 	"golang.org/x/sys/unix"
@@ -47,8 +49,11 @@ func (m *master) openListener(l config.Listen) error {
 	f, err := listen(l)
 	if err != nil {
 		hint := "stop what uses the address, or choose another in [[listen]]"
-		if errors.Is(err, syscall.EACCES) {
+		switch own := m.sharesPort(l.Address); {
+		case errors.Is(err, syscall.EACCES):
 			hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE"
+		case errors.Is(err, syscall.EADDRINUSE) && own != "":
+			hint = fmt.Sprintf("this service itself listens on %q until the reload is over: choose another port, or stop and start it", own)
 		}
 		return status.Failed(status.ExitConfig, hint, "listen on %q: %v", l.Address, err)
 	}
@@ -60,11 +65,79 @@ func (m *master) openListener(l config.Listen) error {
 	return nil
 }
 
-// keepNew holds a descriptor that was opened by this generation.
+// keepNew holds a descriptor that was opened by this generation, in place of one
+// that it inherited under the name.
 func (m *master) keepNew(name string, f *os.File) {
 	m.hold.files[name] = f
+	delete(m.hold.passed, name)
 	m.fresh = append(m.fresh, name)
-	m.anchor.store(name, f)
+}
+
+// storeFresh has the anchor keep what this generation opened. Not earlier: of a
+// generation that is killed in its boot the anchor would hold a socket that
+// nobody accepts from.
+func (m *master) storeFresh() {
+	for _, name := range m.fresh {
+		m.anchor.store(name, m.hold.files[name])
+	}
+}
+
+// adjust applies to the sockets that were kept what the config now says.
+func (m *master) adjust() {
+	for _, l := range m.config.Listen {
+		f := m.hold.files[listenName(l.Address)]
+		if f == nil || slices.Contains(m.fresh, listenName(l.Address)) {
+			continue
+		}
+		if err := setBacklog(wire.Descriptor(f), l.Backlog); err != nil {
+			m.log.Warn("set backlog", "address", l.Address, "error", err)
+		}
+		if err := setMode(l); err != nil {
+			m.log.Warn("set mode of socket", "address", l.Address, "error", err)
+		}
+	}
+}
+
+// setBacklog changes the backlog of a listening socket: a second listen(2) does
+// nothing else. The kernel cuts it to net.core.somaxconn, which is the system's.
+func setBacklog(fd, backlog int) error {
+	if backlog <= 0 {
+		backlog = math.MaxInt32
+	}
+	return unix.Listen(fd, backlog)
+}
+
+// setMode sets the mode of a unix socket.
+func setMode(l config.Listen) error {
+	path, ok := strings.CutPrefix(l.Address, "unix:")
+	if !ok || l.Mode == "" {
+		return nil
+	}
+	mode, err := strconv.ParseUint(l.Mode, 8, 32)
+	if err == nil {
+		err = os.Chmod(path, os.FileMode(mode))
+	}
+	if err != nil {
+		return fmt.Errorf("set mode of %q: %w", path, err)
+	}
+	return nil
+}
+
+// sharesPort returns the address of the predecessor's with the port of address,
+// or "".
+func (m *master) sharesPort(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	for _, name := range m.past.Descriptors {
+		text, ok := strings.CutPrefix(name, prefixListen)
+		own, decodeErr := hex.DecodeString(text)
+		if !ok || err != nil || decodeErr != nil {
+			continue
+		}
+		if _, p, err := net.SplitHostPort(string(own)); err == nil && p == port {
+			return string(own)
+		}
+	}
+	return ""
 }
 
 // listen opens a listening socket: one for all generations, never one per
@@ -99,7 +172,7 @@ func adopt(c syscall.Conn, l config.Listen) (*os.File, error) {
 	var operr error
 	err = raw.Control(func(fd uintptr) {
 		if l.Backlog > 0 {
-			operr = unix.Listen(int(fd), l.Backlog) // a second listen(2) only changes the backlog
+			operr = setBacklog(int(fd), l.Backlog)
 		}
 		var dup int
 		if dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, wire.FirstDescriptor); err == nil {
@@ -110,14 +183,9 @@ func adopt(c syscall.Conn, l config.Listen) (*os.File, error) {
 	if err = errors.Join(err, operr); err != nil {
 		return nil, err
 	}
-	if path, ok := strings.CutPrefix(l.Address, "unix:"); ok && l.Mode != "" {
-		mode, err := strconv.ParseUint(l.Mode, 8, 32)
-		if err == nil {
-			err = os.Chmod(path, os.FileMode(mode))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("set mode of %q: %w", path, err)
-		}
+	if err := setMode(l); err != nil {
+		_ = f.Close()
+		return nil, err
 	}
 	return f, nil
 }
@@ -151,124 +219,4 @@ func unwrapBind(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-// openControl takes over the control socket or opens it where the config now
-// wants it; the old one is removed when the predecessor is gone.
-func (m *master) openControl() error {
-	path := m.config.ControlSocket()
-	if m.hold.files[nameControl] != nil && m.past.Control == path {
-		return nil
-	}
-	f, err := control.Listen(path)
-	if err != nil {
-		return status.Failed(status.ExitConfig, "stop the other instance, or set [control] socket to another path", "%v", err)
-	}
-	m.createdNow = append(m.createdNow, path)
-	m.keepNew(nameControl, f)
-	return nil
-}
-
-// openPidFile takes over or locks the pidfile. It is written in place: a rename
-// would leave the lock behind with the old file.
-func (m *master) openPidFile() error {
-	path := m.config.PidFile
-	if path == "" || (m.hold.files[namePidFile] != nil && m.past.PidFile == path) {
-		return nil
-	}
-	f, err := lockPidFile(path)
-	if err != nil {
-		return status.Failed(status.ExitConfig, "stop the other instance, or choose another pidfile", "%v", err)
-	}
-	m.createdNow = append(m.createdNow, path)
-	m.keepNew(namePidFile, f)
-	return nil
-}
-
-func lockPidFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("open pidfile: %w", err)
-	}
-	if err := unix.Flock(wire.Descriptor(f), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("lock pidfile %q: another instance holds it", path)
-	}
-	err = f.Truncate(0)
-	if err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(anchorPid())+"\n"), 0)
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("write pidfile %q: %w", path, err)
-	}
-	return f, nil
-}
-
-// anchorPid is the one PID that the world knows.
-func anchorPid() int {
-	pid, err := strconv.Atoi(os.Getenv(wire.AnchorVariable))
-	if err != nil {
-		return os.Getppid()
-	}
-	return pid
-}
-
-// removeStalePaths removes what the predecessor needed and the config does not
-// name any more.
-func (m *master) removeStalePaths() {
-	for _, pair := range [][2]string{{m.past.Control, m.config.ControlSocket()}, {m.past.PidFile, m.config.PidFile}} {
-		if pair[0] != "" && pair[0] != pair[1] {
-			_ = os.Remove(pair[0])
-		}
-	}
-	wanted := map[string]bool{}
-	for _, l := range m.config.Listen {
-		wanted[listenName(l.Address)] = true
-	}
-	names := append(m.hold.names(), m.past.Descriptors...)
-	for _, name := range names {
-		if strings.HasPrefix(name, prefixListen) && !wanted[name] {
-			m.anchor.forget(name)
-			m.hold.drop(name)
-		}
-	}
-	kept := m.created[:0]
-	for _, path := range m.created {
-		if wanted[listenName("unix:"+path)] {
-			kept = append(kept, path)
-			continue
-		}
-		_ = os.Remove(path)
-	}
-	m.created = kept
-}
-
-// removeCreated removes every path that is this service's own.
-func (m *master) removeCreated() {
-	for _, path := range m.created {
-		_ = os.Remove(path)
-	}
-	m.removeControl()
-}
-
-func (m *master) removeControl() {
-	if m.hold.files[nameControl] != nil {
-		_ = os.Remove(m.config.ControlSocket())
-	}
-	if m.hold.files[namePidFile] != nil {
-		_ = os.Remove(m.config.PidFile)
-	}
-}
-
-// forgetNew undoes what a failed boot opened: the predecessor never had it.
-func (m *master) forgetNew() {
-	for _, name := range m.fresh {
-		m.anchor.forget(name)
-	}
-	if m.hold.hasParent() {
-		for _, path := range m.createdNow {
-			_ = os.Remove(path)
-		}
-	}
 }

@@ -22,6 +22,7 @@ type state struct {
 	Want         int                  `json:"want"`
 	WantConfig   int                  `json:"want_config"` // what the config said when Want was set
 	Scaled       bool                 `json:"scaled"`      // Want was set by hand
+	Quiet        bool                 `json:"quiet"`       // no workers until the next reload
 	Graceful     time.Duration        `json:"graceful"`    // how long the workers of this generation drain
 	Workers      []workerID           `json:"workers"`
 	Draining     []drainRecord        `json:"draining"`
@@ -66,7 +67,7 @@ func (m *master) snapshot() state {
 	s := state{
 		Version: stateVersion, Generation: m.generation, Started: m.past.Started, Current: m.current, Next: m.next, Last: m.last,
 		Want: m.past.Want, WantConfig: m.past.WantConfig, Scaled: m.past.Scaled,
-		Graceful: m.config.GracefulTimeout, Certificates: m.bundle.Published(),
+		Quiet: m.quiet, Graceful: m.config.GracefulTimeout, Certificates: m.bundle.Published(),
 		Control: m.config.ControlSocket(), PidFile: m.config.PidFile, Sockets: m.created,
 	}
 	for _, w := range m.workers {

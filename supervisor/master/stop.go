@@ -80,6 +80,7 @@ func (m *master) stopReloads() {
 		return
 	}
 	m.refuse(status.OutcomeFailed, "the service is stopping", "", status.ExitFailed)
+	m.current.Record.Finished, m.current.Record.Generation = time.Now(), m.generation
 	record := m.current.Record
 	m.current.part(status.Event{End: &record})
 	if m.next != nil {

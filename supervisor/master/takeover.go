@@ -18,6 +18,7 @@ import (
 // declareReady lets the predecessor leave. That it cannot be told because it
 // was killed is no failure: its workers still wait for a successor.
 func (m *master) declareReady() {
+	m.pool.Commit()
 	if err := m.hold.upgrader.Ready(); err != nil {
 		m.log.Warn("predecessor has ended already", "error", err)
 	}
@@ -42,15 +43,16 @@ func (m *master) release() {
 		m.greet()
 	}
 	m.obey(m.pool.Release(time.Now()))
-	for _, g := range m.others() {
-		m.anchor.forget(ofGeneration(nameServe, g))
-	}
 	m.released = time.Now()
+	m.current, m.next, m.last = m.past.Current, m.past.Next, m.past.Last
+	m.keep()
+	m.retireOthers()
+	m.storeFresh()
 	m.anchor.store(nameConfig, m.accepted)
 	m.anchor.store(nameBundle, m.sealed)
 	m.removeStalePaths()
+	m.adjust()
 	m.steps.file = nil
-	m.current, m.next, m.last = m.past.Current, m.past.Next, m.past.Last
 	if m.current != nil && !m.hold.hasParent() {
 		m.recoverReload()
 	}
@@ -59,6 +61,9 @@ func (m *master) release() {
 	m.serveControl()
 	m.readMail()
 	m.rescale()
+	if m.past.Quiet && !m.hold.hasParent() {
+		m.quiesce() // its master was killed while it was quiet
+	}
 	if m.generation > 1 {
 		m.log.Info("generation serves", "workers", m.pool.Want(), "certificates", len(m.bundle.Published()))
 	}
@@ -78,8 +83,23 @@ func (m *master) recoverReload() {
 		m.conclude()
 		return
 	}
-	r.Record.AskedBy = byRecovery
 	m.current, m.next = nil, r
+}
+
+// retireOthers tells every other generation to stop accepting, once a worker of
+// this one accepts: they may all have been lost since they proved themselves.
+func (m *master) retireOthers() {
+	if m.retired || m.pool.Serving() == 0 {
+		return
+	}
+	m.retired = true
+	for _, g := range m.others() {
+		m.anchor.forget(ofGeneration(nameServe, g))
+	}
+	now := time.Now()
+	for _, d := range m.draining {
+		d.retire(now, m.graceful(d.Generation))
+	}
 }
 
 // others returns the generations besides the own that still have processes, as

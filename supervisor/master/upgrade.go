@@ -74,7 +74,7 @@ func (m *master) upgrade() {
 }
 
 func (m *master) prepareSuccessor() (*successor, error) {
-	s := &successor{deadline: time.Now().Add(settleMargin + m.bootTimeout + proofMargin)}
+	s := &successor{deadline: time.Now().Add(settleMargin + m.candidate.BootTimeout + proofMargin)}
 	var err error
 	if s.report, s.write, err = wire.Pipe(nameReport); err != nil {
 		return nil, err
@@ -168,6 +168,7 @@ func (m *master) upgraded(err error) {
 	}
 	m.successor = nil
 	m.forgetGeneration(m.generation + 1)
+	m.sweep(m.candidate)
 	// What was passed to the dead successor is closed by its finalizers.
 	runtime.GC()
 	if m.machine.State() == handover.Stopping {

@@ -1,17 +1,11 @@
 package master
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/user"
-	"runtime"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
-	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/supervisor/pool"
 	"example.com/handover/supervisor/process"
@@ -47,6 +41,10 @@ func (w *worker) say(k wire.Kind, files ...*os.File) {
 func (m *master) obey(actions []pool.Action) {
 	for _, a := range actions {
 		w := m.workers[a.Slot]
+		if w == nil && a.Order != pool.Start {
+			m.lost(a.Slot, "has no process")
+			continue
+		}
 		switch a.Order {
 		case pool.Start:
 			m.start(a.Slot)
@@ -82,6 +80,9 @@ func (m *master) happened(w *worker, t pool.Trigger, reason string) {
 	}
 	m.obey(actions)
 	m.judgePool()
+	if m.machine.State() == handover.Cutover {
+		m.retireOthers()
+	}
 	if t == pool.Exited && m.active() {
 		m.keep()
 	}
@@ -98,12 +99,8 @@ func (m *master) active() bool {
 func (m *master) start(slot int) {
 	w, err := m.launch(slot)
 	if err != nil {
-		m.post1(func() {
-			if _, err := m.pool.Step(time.Now(), slot, pool.Exited, err.Error()); err != nil {
-				m.log.Error("worker event", "error", err)
-			}
-			m.judgePool()
-		})
+		m.log.Error("worker not started", "worker", slot, "error", err)
+		m.lost(slot, err.Error())
 		return
 	}
 	m.workers[slot] = w
@@ -111,6 +108,21 @@ func (m *master) start(slot int) {
 	if m.active() {
 		m.keep()
 	}
+}
+
+// lost tells the pool, once the loop is free, that a slot has no process.
+func (m *master) lost(slot int, reason string) {
+	m.post1(func() {
+		if m.workers[slot] != nil || m.machine.State() == handover.Stopping {
+			return
+		}
+		actions, err := m.pool.Step(time.Now(), slot, pool.Exited, reason)
+		if err != nil {
+			m.log.Error("worker event", "error", err)
+		}
+		m.obey(actions)
+		m.judgePool()
+	})
 }
 
 // post1 posts from the loop itself, which must not wait for its own queue.
@@ -266,82 +278,4 @@ func (m *master) exited(w *worker, how, last string) {
 	}
 	level("worker ended", "worker", w.slot, "pid", w.process.Pid, "reason", reason)
 	m.happened(w, pool.Exited, reason)
-}
-
-// command returns what a worker is.
-func (m *master) command() (path string, args, env []string) {
-	env = workerEnvironment(os.Environ(), m.pool.Want())
-	if m.options.Self {
-		return self, os.Args, env
-	}
-	if app := m.config.App; len(app.Command) > 0 {
-		return app.Command[0], app.Command, env
-	}
-	// The path pins this very binary: a worker runs the code that its master runs.
-	return self, os.Args, append(env, wire.AppVariable+"="+encodeApp(m.config.App))
-}
-
-// self is the running binary, also when its file is gone.
-const self = "/proc/self/exe"
-
-// misleading are the variables that a worker must not inherit.
-var misleading = []string{"TABLEFLIP_", "HANDOVER_", "LISTEN_", "NOTIFY_SOCKET=", "WATCHDOG_", "MAINPID="}
-
-// workerEnvironment is ours less what would mislead a worker. Each worker gets
-// its share of the CPUs, unless GOMAXPROCS says otherwise.
-func workerEnvironment(own []string, workers int) []string {
-	env := make([]string, 0, len(own)+4)
-	set := false
-	for _, v := range own {
-		keep := true
-		for _, prefix := range misleading {
-			keep = keep && !strings.HasPrefix(v, prefix)
-		}
-		if keep {
-			env = append(env, v)
-		}
-		set = set || strings.HasPrefix(v, "GOMAXPROCS=")
-	}
-	if !set {
-		env = append(env, "GOMAXPROCS="+strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/max(1, workers))))
-	}
-	return env
-}
-
-// credentialOf returns whom workers run as; nil: as the master.
-func credentialOf(c *config.Config) (*syscall.Credential, error) {
-	if c.User == "" && c.Group == "" {
-		return nil, nil
-	}
-	credential := &syscall.Credential{Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid())}
-	if c.User != "" {
-		u, err := user.Lookup(c.User)
-		if err != nil {
-			return nil, fmt.Errorf("look up user %q: %w", c.User, err)
-		}
-		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
-		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, fmt.Errorf("look up user %q: %w", c.User, err)
-		}
-		credential.Uid, credential.Gid = uint32(uid), uint32(gid)
-		groups, _ := u.GroupIds()
-		for _, g := range groups {
-			if id, err := strconv.ParseUint(g, 10, 32); err == nil {
-				credential.Groups = append(credential.Groups, uint32(id))
-			}
-		}
-	}
-	if c.Group != "" {
-		g, err := user.LookupGroup(c.Group)
-		if err != nil {
-			return nil, fmt.Errorf("look up group %q: %w", c.Group, err)
-		}
-		gid, err := strconv.ParseUint(g.Gid, 10, 32)
-		if err != nil {
-			return nil, fmt.Errorf("look up group %q: %w", c.Group, err)
-		}
-		credential.Gid = uint32(gid)
-	}
-	return credential, nil
 }

@@ -31,7 +31,7 @@ type Action struct {
 // Outcome says how the boot of the generation stands.
 type Outcome struct {
 	Proved bool   // every wanted worker has passed its proof
-	Failed bool   // one has not, and the generation was not released
+	Failed bool   // one has not, and the boot was not over
 	Slot   int    // the one that failed
 	Reason string // why
 }
@@ -39,11 +39,12 @@ type Outcome struct {
 // Pool is the workers of one generation. It is owned by one goroutine and knows
 // the time only from its arguments.
 type Pool struct {
-	limits   Limits
-	want     int
-	released bool
-	workers  []*Worker // index is slot-1
-	outcome  Outcome
+	limits    Limits
+	want      int
+	committed bool
+	released  bool
+	workers   []*Worker // index is slot-1
+	outcome   Outcome
 }
 
 // New returns a pool that wants that many workers.
@@ -72,6 +73,9 @@ func (p *Pool) Outcome() Outcome {
 	}
 	return o
 }
+
+// Serving returns how many workers accept clients.
+func (p *Pool) Serving() int { return p.count(Serving) }
 
 // Fill starts what is missing and retires what is too much.
 func (p *Pool) Fill(now time.Time) []Action {
@@ -123,9 +127,13 @@ func (p *Pool) Scale(now time.Time, want int) []Action {
 	return p.Fill(now)
 }
 
+// Commit ends the boot: whoever is lost from now on is replaced, and fails the
+// generation no more.
+func (p *Pool) Commit() { p.committed = true }
+
 // Release lets every proved worker accept, now and from now on.
 func (p *Pool) Release(now time.Time) []Action {
-	p.released = true
+	p.committed, p.released = true, true
 	var actions []Action
 	for _, w := range p.workers {
 		actions = append(actions, p.apply(now, w, Released)...)
@@ -232,10 +240,10 @@ func (p *Pool) deadlineOf(now time.Time, w *Worker, from State) time.Time {
 	return time.Time{}
 }
 
-// blame counts a failure: of the generation before its release, of the slot
-// after it.
+// blame counts a failure: of the generation while it boots, of the slot
+// afterwards.
 func (p *Pool) blame(now time.Time, w *Worker, from State, reason string) {
-	if !p.released {
+	if !p.committed {
 		if !p.outcome.Failed {
 			p.outcome = Outcome{Failed: true, Slot: w.Slot, Reason: reason}
 		}

@@ -115,6 +115,21 @@ func TestAFailureBeforeTheReleaseFailsTheGenerationOnceAndStartsNothing(t *testi
 	}
 }
 
+func TestAWorkerLostBetweenProofAndReleaseIsReplaced(t *testing.T) {
+	s := begin(t, 1)
+	s.pool.Fill(s.now)
+	s.happens(1, pool.Ready)
+	s.happens(1, pool.Passed)
+	s.pool.Commit()
+	s.expect("exit", s.happens(1, pool.Exited), do(pool.Start, 1))
+	if s.pool.Outcome().Failed {
+		t.Error("the generation counts as failed")
+	}
+	s.expect("release", s.pool.Release(s.now))
+	s.happens(1, pool.Ready)
+	s.expect("passed", s.happens(1, pool.Passed), do(pool.Go, 1))
+}
+
 func TestABootThatTakesTooLongFails(t *testing.T) {
 	s := begin(t, 1)
 	s.pool.Fill(s.now)

@@ -89,7 +89,7 @@ const (
 type Reload struct {
 	ID         string    `json:"id"`
 	Outcome    string    `json:"outcome"`
-	AskedBy    string    `json:"asked_by"` // signal, control or recovery
+	AskedBy    string    `json:"asked_by"` // signal or control
 	Started    time.Time `json:"started"`
 	Finished   time.Time `json:"finished"`
 	Generation int       `json:"generation"` // the one it led to; of the serving one if it led to none

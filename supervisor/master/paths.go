@@ -1,0 +1,162 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/control"
+	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
+	"golang.org/x/sys/unix"
+)
+
+// openControl takes over the control socket or opens it where the config now
+// wants it; the old one is removed when the predecessor is gone.
+func (m *master) openControl() error {
+	path := m.config.ControlSocket()
+	if m.hold.files[nameControl] != nil && m.past.Control == path {
+		return nil
+	}
+	f, err := control.Listen(path)
+	if err != nil {
+		return status.Failed(status.ExitConfig, "stop the other instance, or set [control] socket to another path", "%v", err)
+	}
+	m.createdNow = append(m.createdNow, path)
+	m.keepNew(nameControl, f)
+	return nil
+}
+
+// openPidFile takes over or locks the pidfile. It is written in place: a rename
+// would leave the lock behind with the old file.
+func (m *master) openPidFile() error {
+	path := m.config.PidFile
+	if path == "" || (m.hold.files[namePidFile] != nil && m.past.PidFile == path) {
+		return nil
+	}
+	f, err := lockPidFile(path)
+	if err != nil {
+		return status.Failed(status.ExitConfig, "stop the other instance, or choose another pidfile", "%v", err)
+	}
+	m.createdNow = append(m.createdNow, path)
+	m.keepNew(namePidFile, f)
+	return nil
+}
+
+func lockPidFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open pidfile: %w", err)
+	}
+	if err := unix.Flock(wire.Descriptor(f), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("lock pidfile %q: another instance holds it", path)
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(anchorPid())+"\n"), 0)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("write pidfile %q: %w", path, err)
+	}
+	return f, nil
+}
+
+// anchorPid is the one PID that the world knows.
+func anchorPid() int {
+	pid, err := strconv.Atoi(os.Getenv(wire.AnchorVariable))
+	if err != nil {
+		return os.Getppid()
+	}
+	return pid
+}
+
+// removeStalePaths removes what the predecessor needed and the config does not
+// name any more.
+func (m *master) removeStalePaths() {
+	for _, pair := range [][2]string{{m.past.Control, m.config.ControlSocket()}, {m.past.PidFile, m.config.PidFile}} {
+		if pair[0] != "" && pair[0] != pair[1] {
+			_ = os.Remove(pair[0])
+		}
+	}
+	wanted := map[string]bool{}
+	for _, l := range m.config.Listen {
+		wanted[listenName(l.Address)] = true
+	}
+	names := append(m.hold.names(), m.past.Descriptors...)
+	for _, name := range names {
+		if strings.HasPrefix(name, prefixListen) && !wanted[name] {
+			m.anchor.forget(name)
+			m.hold.drop(name)
+		}
+	}
+	kept := m.created[:0]
+	for _, path := range m.created {
+		if wanted[listenName("unix:"+path)] {
+			kept = append(kept, path)
+			continue
+		}
+		_ = os.Remove(path)
+	}
+	m.created = kept
+}
+
+// removeCreated removes every path that is this service's own.
+func (m *master) removeCreated() {
+	for _, path := range m.created {
+		_ = os.Remove(path)
+	}
+	m.removeControl()
+}
+
+func (m *master) removeControl() {
+	if m.config == nil {
+		return
+	}
+	if m.hold.files[nameControl] != nil {
+		_ = os.Remove(m.config.ControlSocket())
+	}
+	if m.hold.files[namePidFile] != nil {
+		_ = os.Remove(m.config.PidFile)
+	}
+}
+
+// forgetNew undoes what a failed boot opened: the predecessor never had it.
+func (m *master) forgetNew() {
+	if m.hold.hasParent() {
+		for _, path := range m.createdNow {
+			_ = os.Remove(path)
+		}
+	}
+}
+
+// sweep removes the paths of a successor that was killed before it served.
+func (m *master) sweep(c *config.Config) {
+	if c == nil {
+		return
+	}
+	for _, l := range c.Listen {
+		if path, ok := strings.CutPrefix(l.Address, "unix:"); ok && m.hold.files[listenName(l.Address)] == nil {
+			_ = removeStale(path)
+		}
+	}
+	if path := c.ControlSocket(); path != m.config.ControlSocket() {
+		_ = removeStale(path)
+	}
+	if path := c.PidFile; path != "" && path != m.config.PidFile {
+		_ = os.Remove(path)
+	}
+}
+
+// removePast removes the paths of a service whose master was killed and which is
+// told to stop before another one has read the config.
+func (m *master) removePast() {
+	for _, path := range append(m.past.Sockets, m.past.Control, m.past.PidFile) {
+		if path != "" {
+			_ = os.Remove(path)
+		}
+	}
+}
