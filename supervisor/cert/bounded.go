@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// cryptoLimit bounds every step that computes on what a stranger may have
-// written: there are keys whose arithmetic takes hours.
+// cryptoLimit bounds what is computed for one certificate, all steps together:
+// a stranger may have written it, and there are keys whose arithmetic takes hours.
 const cryptoLimit = 5 * time.Second
 
 // attempt runs f in a goroutine of its own, which ends when f does. A panic in

@@ -80,7 +80,7 @@ func Decode(data []byte) (*Bundle, error) {
 	for _, p := range pairs {
 		parsed := make([]*x509.Certificate, 0, len(p.Chain))
 		for i, der := range p.Chain {
-			c, err := x509.ParseCertificate(der)
+			c, err := parseCertificate(der)
 			if err != nil {
 				return nil, fmt.Errorf("decode bundle: certificate %q: part %d of %d: %v", p.Name, i+1, len(p.Chain), err)
 			}
@@ -143,7 +143,9 @@ func driftOf(source config.Certificate, c Certificate) string {
 	if len(source.SelfSigned) > 0 {
 		return driftNone // made anew at every Take, so there is nothing to compare
 	}
-	disk := inspect(context.Background(), read(source.CertFile, source.KeyFile))
+	ctx, cancel := context.WithTimeout(context.Background(), cryptoLimit)
+	defer cancel()
+	disk := inspect(ctx, read(source.CertFile, source.KeyFile))
 	switch {
 	case len(disk.chain) == 0 || disk.pkcs8 == nil || errors.Join(disk.chainErrs...) != nil:
 		return driftUnreadable

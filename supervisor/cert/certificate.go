@@ -1,8 +1,10 @@
 package cert
 
 import (
+	"crypto/x509"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -66,6 +68,38 @@ func nameMissing(c *candidate) []problem {
 	return found
 }
 
+// bearing is every name of a leaf, in lower case. With it many names are looked
+// up in time that grows with their number; VerifyHostname would compare each
+// with all.
+type bearing map[string]bool
+
+func bears(leaf *x509.Certificate) bearing {
+	b := make(bearing, len(leaf.DNSNames)+len(leaf.IPAddresses))
+	for _, name := range names(leaf) {
+		b[strings.ToLower(name)] = true
+	}
+	return b
+}
+
+// covers says whether the leaf bears name itself or clients of name accept it.
+// The former does not follow from the latter: a leaf may bear names, such as an
+// address among the DNS names, that no client can verify.
+func (b bearing) covers(name string) bool {
+	name = strings.ToLower(name)
+	if b[name] {
+		return true
+	}
+	host := strings.TrimSuffix(name, ".")
+	_, rest, _ := strings.Cut(host, ".")
+	for _, candidate := range []string{host, "*." + rest} {
+		// Whether the one takes the other is for the standard library to say.
+		if b[candidate] && (&x509.Certificate{DNSNames: []string{candidate}}).VerifyHostname(name) == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // nameLost compares with what is served. The names of a certificate made on the
 // spot are the configuration's own: there, losing one is said there too.
 func nameLost(c *candidate) []problem {
@@ -74,8 +108,9 @@ func nameLost(c *candidate) []problem {
 		return nil
 	}
 	var lost []string
+	borne := bears(leaf)
 	for _, name := range c.served.Names {
-		if leaf.VerifyHostname(name) != nil {
+		if !borne.covers(name) {
 			lost = append(lost, name)
 		}
 	}

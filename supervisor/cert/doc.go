@@ -14,7 +14,7 @@
 // Take reads (snapshot.go), turns bytes into a chain and a key (candidate.go),
 // runs the table of checks over them (table.go), and reads again while a writer
 // at work explains what it found (settle.go). Each family of checks has a file
-// of its own: file.go, pem.go, key.go, pair.go, chain.go, certificate.go,
+// of its own: file.go, pem.go, key.go, pair.go, certificate.go,
 // proof.go. A new check is a function there and a row in the table.
 //
 // # Why settle

@@ -39,7 +39,7 @@ func parseKey(block *pem.Block) (crypto.Signer, error) {
 	case "PRIVATE KEY":
 		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	default:
-		return nil, fmt.Errorf("unsupported form %q", block.Type)
+		return nil, fmt.Errorf("unsupported form %.60q", block.Type)
 	}
 	if err != nil {
 		return nil, err

@@ -10,20 +10,32 @@ import (
 const (
 	pemMarker        = "-----BEGIN "
 	labelCertificate = "CERTIFICATE"
+	labelOld         = "X509 CERTIFICATE" // OpenSSL still reads it as the same
+)
+
+// What is counted as the beginning and the end of a block. It is shorter than
+// the marks, so that one is seen that has lost some of its dashes.
+const (
+	beginMark = "-BEGIN "
+	endMark   = "-END "
 )
 
 // blocks is the content of a file in PEM.
 type blocks struct {
-	all     []*pem.Block
-	markers int    // how many blocks begin
-	rest    []byte // what follows the last block that could be decoded
+	all          []*pem.Block
+	begins, ends int    // how many blocks begin and end
+	rest         []byte // what follows the last block that could be decoded
 }
 
 // walk decodes every block of data. pem.Decode steps over a block that is cut
-// or damaged without a word, so the marks of a beginning are counted as well:
-// both numbers agree in a file that is whole.
+// or damaged without a word, so the marks of beginnings and ends are counted as
+// well: all three numbers agree in a file that is whole.
 func walk(data []byte) blocks {
-	b := blocks{markers: bytes.Count(data, []byte(pemMarker)), rest: data}
+	b := blocks{
+		begins: bytes.Count(data, []byte(beginMark)),
+		ends:   bytes.Count(data, []byte(endMark)),
+		rest:   data,
+	}
 	for {
 		block, rest := pem.Decode(b.rest)
 		if block == nil {
@@ -35,7 +47,23 @@ func walk(data []byte) blocks {
 }
 
 // whole says whether every block could be decoded.
-func (b blocks) whole() bool { return len(b.all) == b.markers }
+func (b blocks) whole() bool { return len(b.all) == b.begins && len(b.all) == b.ends }
+
+// foreign returns the first block that calls itself a certificate of another
+// form, such as OpenSSL's with trust settings: readers step over it.
+func (b blocks) foreign() *pem.Block {
+	for _, block := range b.all {
+		label := strings.ToUpper(strings.TrimSpace(block.Type))
+		if strings.HasSuffix(label, labelCertificate) && !isCertificate(block) {
+			return block
+		}
+	}
+	return nil
+}
+
+func isCertificate(block *pem.Block) bool {
+	return block.Type == labelCertificate || block.Type == labelOld
+}
 
 // find returns the first block whose label ends in suffix.
 func (b blocks) find(suffix string) *pem.Block {
@@ -51,7 +79,7 @@ func (b blocks) find(suffix string) *pem.Block {
 func (b blocks) certificates() [][]byte {
 	var found [][]byte
 	for _, block := range b.all {
-		if block.Type == labelCertificate {
+		if isCertificate(block) {
 			found = append(found, block.Bytes)
 		}
 	}
@@ -144,7 +172,7 @@ func pemNoKey(c *candidate) []problem {
 func readable(f *file) bool { return f != nil && f.err == nil && !f.empty() }
 
 func pemUndecodedBlock(c *candidate) []problem {
-	return eachFile(c, func(f *file) *problem {
+	found := eachFile(c, func(f *file) *problem {
 		b := c.certBlocks
 		if f != c.cert {
 			b = c.keyBlocks
@@ -156,13 +184,31 @@ func pemUndecodedBlock(c *candidate) []problem {
 		switch {
 		case bytes.HasPrefix(f.data, []byte("\xef\xbb\xbf")):
 			hint = "the file begins with a byte order mark: save it as plain text without one"
-		case bytes.Count(f.data, []byte("-----END ")) == b.markers:
-			hint = "every line that begins a block must stand alone and at the left edge, and what it encloses must be base64"
+		case b.ends == b.begins:
+			hint = "every line that begins a block must stand alone, undamaged and at the left edge, and what it encloses must be base64"
 		}
 		return &problem{
-			message: fmt.Sprintf("only %d of %d blocks in %q can be decoded", len(b.all), b.markers, f.path),
+			message: fmt.Sprintf("only %d of %d blocks in %q can be decoded", len(b.all), max(b.begins, b.ends), f.path),
 			hint:    hint,
 			torn:    true,
 		}
 	})
+	if block := c.certBlocks.foreign(); block != nil && len(c.certBlocks.certificates()) > 0 {
+		found = append(found, foreignBlock(c, block))
+	}
+	return found
+}
+
+// foreignBlock is about a certificate among others that readers would step over.
+// No writer leaves such a thing half done.
+func foreignBlock(c *candidate, block *pem.Block) problem {
+	p := problem{
+		file:    c.cert.path,
+		message: fmt.Sprintf("a block in %q is labelled %.60q, and readers step over it", c.cert.path, block.Type),
+		hint:    "every block of the chain must be labelled CERTIFICATE: write the file again from its source",
+	}
+	if form := recognise(c.cert.data, c.certBlocks); form == &formTrusted {
+		p.hint = "convert that block by itself: openssl x509 -in BLOCK.pem -out CERTIFICATE.pem"
+	}
+	return p
 }

@@ -54,8 +54,10 @@ func (t *taker) settle(ctx context.Context) []*pair {
 	}
 }
 
-// look reads the pair of source i once and judges it.
+// look reads the pair of source i once and judges it, within cryptoLimit.
 func (t *taker) look(ctx context.Context, i int, p *pair) {
+	ctx, cancel := context.WithTimeout(ctx, cryptoLimit)
+	defer cancel()
 	source := t.Sources[i]
 	now := t.now()
 	var c *candidate
@@ -93,8 +95,9 @@ func (t *taker) servedBy(i int, c *candidate) *status.Certificate {
 	if named(c.source) || c.leaf() == nil {
 		return nil
 	}
+	borne := bears(c.leaf())
 	for j := range t.Served {
-		if slices.ContainsFunc(t.Served[j].Names, func(name string) bool { return c.leaf().VerifyHostname(name) == nil }) {
+		if slices.ContainsFunc(t.Served[j].Names, borne.covers) {
 			return &t.Served[j]
 		}
 	}

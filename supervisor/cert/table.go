@@ -86,12 +86,34 @@ func (k check) weigh(moved map[string]string, allow []string) string {
 	return severity
 }
 
+// run is what k finds in c. It ends when ctx does, or shortly after: a fixed
+// look only reads what was parsed and ends by itself, a proof is bounded within.
+func (k check) run(ctx context.Context, c *candidate) ([]problem, error) {
+	switch {
+	case k.prove != nil:
+		return k.prove(ctx, c), nil
+	case k.fixed:
+		return k.look(c), nil
+	}
+	return bounded(ctx, func() ([]problem, error) { return k.look(c), nil })
+}
+
 // verdict is what the checks say of one candidate.
 type verdict struct {
 	checks  []status.Check
 	refused bool // at least one finding refuses
 	torn    bool // a writer at work explains a finding
 	final   bool // something refuses that a writer does not explain
+}
+
+// undecided is the problem of a check that came to no end. Unknown is not good:
+// it refuses, and neither moving nor allowing the check makes that otherwise.
+func undecided(c *candidate, err error) problem {
+	return problem{
+		file:    c.path(),
+		message: fmt.Sprintf("this could not be decided for %s: %q", c.subject(), err.Error()),
+		hint:    fmt.Sprintf("no client has use for a certificate that takes longer than %v to judge: have it issued anew", cryptoLimit),
+	}
 }
 
 // judge runs every check over c.
@@ -103,11 +125,13 @@ func judge(ctx context.Context, c *candidate, moved map[string]string, allow []s
 		if severity == off || k.prove != nil && broken {
 			continue
 		}
-		var found []problem
-		if k.prove != nil {
-			found = k.prove(ctx, c)
-		} else {
-			found = k.look(c)
+		found, err := k.run(ctx, c)
+		if err != nil {
+			if !broken { // else what used the time up has been said
+				v.add(k.name, refuse, c.name, undecided(c, err))
+			}
+			v.final = true
+			return v
 		}
 		broken = broken || k.fixed && len(found) > 0
 		for _, p := range found {

@@ -211,8 +211,10 @@ func (m *master) cutDraining(now time.Time) {
 // cutOldest keeps the number of draining generations within max_draining.
 func (m *master) cutOldest() {
 	var list []int
-	for g := range m.draining {
-		list = append(list, g)
+	for g, d := range m.draining {
+		if !d.Since.IsZero() { // one that was not told to stop yet may be all that serves
+			list = append(list, g)
+		}
 	}
 	slices.Sort(list)
 	for len(list) > m.config.MaxDraining {
