@@ -32,9 +32,8 @@ func (l *clients) Accept() (net.Conn, error) {
 // probes is the listener of the private connections that the master dials. It
 // outlives its master: Accept then waits for Close.
 type probes struct {
-	packets  *wire.Packets
+	*boot
 	roster   *roster
-	config   *tls.Config // nil without TLS
 	accepted chan net.Conn
 	closed   chan struct{}
 	closing  sync.Once
@@ -42,32 +41,53 @@ type probes struct {
 
 // newProbes starts the goroutine that receives; it ends with the master or Close.
 func newProbes(b *boot, r *roster) *probes {
-	p := &probes{packets: b.probes, roster: r, config: b.tls, accepted: make(chan net.Conn), closed: make(chan struct{})}
+	p := &probes{boot: b, roster: r, accepted: make(chan net.Conn), closed: make(chan struct{})}
 	go p.receive()
 	return p
 }
 
 func (p *probes) receive() {
 	for {
-		raw, wantsTLS, err := wire.Answer(p.packets)
+		raw, probe, err := wire.Answer(p.packets)
 		if err != nil {
 			return
 		}
 		var c net.Conn = p.roster.add(raw, false)
-		if wantsTLS {
-			if p.config == nil {
+		if probe.TLS {
+			config := p.configFor(probe)
+			if config == nil {
 				_ = c.Close()
 				continue
 			}
-			c = tls.Server(c, p.config)
+			c = tls.Server(c, config)
 		}
-		select {
-		case p.accepted <- c:
-		case <-p.closed:
-			_ = c.Close()
-			return
-		}
+		p.offer(c)
 	}
+}
+
+// offer waits until a probe is accepted, or closes it with the listener.
+func (p *probes) offer(c net.Conn) {
+	select {
+	case p.accepted <- c:
+	case <-p.closed:
+		_ = c.Close()
+	}
+}
+
+// configFor returns what a probe is to be served with: the clients' configuration,
+// or one that differs from it only in knowing a single pair. It is nil if there
+// is none.
+func (b *boot) configFor(probe wire.Probe) *tls.Config {
+	if b.tls == nil || probe.Pair == 0 {
+		return b.tls
+	}
+	if probe.Pair > len(b.certificates.all) {
+		return nil
+	}
+	only := b.certificates.all[probe.Pair-1]
+	config := b.tls.Clone()
+	config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return only.load() }
+	return config
 }
 
 // Accept waits for the next probe.

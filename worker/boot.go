@@ -22,7 +22,7 @@ type boot struct {
 	certificates *certificates // nil without TLS
 	tls          *tls.Config   // nil without TLS
 	slot         *wire.Slot
-	probes       *wire.Packets
+	packets      *wire.Packets // on which the probes come
 	log          *slog.Logger
 }
 
@@ -77,7 +77,11 @@ func (b *boot) mapCounters() error {
 	if err != nil {
 		return err
 	}
+	// An earlier worker of this slot may have been killed with clients connected.
 	b.slot = counters.Slot(b.settings.Slot)
+	b.slot.Requests.Store(0)
+	b.slot.Connections.Store(0)
+	b.slot.Heartbeat.Store(0)
 	return nil
 }
 
@@ -86,7 +90,7 @@ func (b *boot) takeProbes() error {
 	if err != nil {
 		return err
 	}
-	b.probes, err = wire.NewPackets(f)
+	b.packets, err = wire.NewPackets(f)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 
@@ -14,7 +15,7 @@ import (
 // checked them all; a worker parses a pair when the first client asks for it, so
 // that its start does not grow with their number.
 type certificates struct {
-	first  []*pair
+	all    []*pair // as in the bundle; the first serves whoever names no host or an unknown one
 	byName map[string][]*pair
 }
 
@@ -22,21 +23,19 @@ type pair struct {
 	load func() (*tls.Certificate, error)
 }
 
-// newCertificates indexes pairs, of which there is at least one. The first one
-// also serves clients that name no host or an unknown one; it is parsed at once.
+// newCertificates indexes pairs, of which there is at least one. The first is
+// parsed at once.
 func newCertificates(pairs []wire.Pair) (*certificates, error) {
 	c := &certificates{byName: make(map[string][]*pair, len(pairs))}
 	for _, p := range pairs {
 		entry := &pair{load: sync.OnceValues(func() (*tls.Certificate, error) { return parse(p) })}
-		if c.first == nil {
-			c.first = []*pair{entry}
-		}
+		c.all = append(c.all, entry)
 		for _, name := range p.Names {
 			name = strings.ToLower(name)
 			c.byName[name] = append(c.byName[name], entry)
 		}
 	}
-	_, err := c.first[0].load()
+	_, err := c.all[0].load()
 	return c, err
 }
 
@@ -68,12 +67,21 @@ func (c *certificates) find(host string) []*pair {
 			return found
 		}
 	}
-	return c.first
+	return c.all[:1]
 }
 
-// choose is tls.Config.GetCertificate. Of several pairs for one name (ECDSA
-// beside RSA) it takes the first that the client can verify.
+// choose is tls.Config.GetCertificate. The connection remembers what it got.
 func (c *certificates) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	cert, err := c.pick(hello)
+	if conn, ok := hello.Conn.(*conn); ok && err == nil {
+		conn.chosen.Store(cert)
+	}
+	return cert, err
+}
+
+// pick takes of several pairs for one name (ECDSA beside RSA) the first that the
+// client can verify.
+func (c *certificates) pick(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	found := c.find(hello.ServerName)
 	if len(found) > 1 {
 		for _, p := range found {
@@ -83,4 +91,20 @@ func (c *certificates) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 		}
 	}
 	return found[0].load()
+}
+
+// serving returns the leaf under which r is answered: the one chosen in its
+// connection's handshake, or, if that was not seen (a resumed session, a server
+// that is not ours), the first for the name.
+func (c *certificates) serving(r *http.Request) *x509.Certificate {
+	if conn := connOf(r); conn != nil {
+		if cert := conn.chosen.Load(); cert != nil {
+			return cert.Leaf
+		}
+	}
+	cert, err := c.find(r.TLS.ServerName)[0].load()
+	if err != nil {
+		return nil
+	}
+	return cert.Leaf
 }

@@ -30,8 +30,8 @@
 //
 // A request written to a connection that the kernel accepted is answered. So a
 // drain does not begin with http.Server.Shutdown, which drops a request whose
-// header it reads after it began and closes idle connections under their next
-// request. The order is:
+// header it reads after it began, closes idle connections under their next
+// request, and ends a connection after an answer that did not say so. The order is:
 //
 //  1. The copies of the listening sockets are closed; the sockets themselves live on
 //     in the next generation, and so do the clients that wait there.
@@ -39,9 +39,20 @@
 //     connections stay open: their clients learn it from an answer, not from a
 //     reset. An HTTP/2 client is told GOAWAY with stream 2^31-1 at once: open no
 //     more, while what is on its way is still served (RFC 9113, section 6.8).
-//  3. Connections that never sent a request are closed once they fall silent.
-//  4. Shutdown, which sends HTTP/2 clients the GOAWAY with the real last stream.
-//  5. Hijacked connections are waited for. At graceful_timeout what is left is cut.
+//  3. An HTTP/2 client is sent the GOAWAY with the real last stream.
+//  4. Requests that are still arriving are waited for, on new connections and on
+//     kept-alive ones, unless they fall silent. So are the HTTP/1 clients whose last
+//     answer had its header sent before the drain, and so could not say close: until
+//     they have been idle for keepalive_grace after it.
+//  5. Shutdown.
+//  6. Hijacked connections are waited for, and handlers that have closed theirs.
+//     At graceful_timeout what is left is cut, and 5 seconds later the process ends,
+//     whatever a function given to AtExit is doing.
+//
+// The promise ends at pipelining: HTTP/1.1 requests sent behind one whose answer
+// says "Connection: close" are not answered, and their client is to send them
+// again (RFC 9112, section 9.6). It is a promise of Serve; what Listeners can
+// promise stands there.
 //
 // # What it refuses
 //

@@ -2,20 +2,26 @@ package worker
 
 import (
 	"context"
+	"os"
 	"time"
 )
 
 const (
-	// silence is how long a connection without a request may send nothing, once
-	// the grace is over. A handshake over a slow network pauses for less.
+	// silence is how long a connection on which a request may be on its way may
+	// send nothing, once the grace is over. A handshake over a slow network pauses
+	// for less.
 	silence = time.Second
-	// settleTimeout bounds the wait for first requests that arrive byte by byte.
+	// settleTimeout bounds the wait for a request that arrives byte by byte.
 	settleTimeout = 5 * time.Second
+	// afterwards is how long the functions given to AtExit may take once the
+	// graceful timeout is over.
+	afterwards = 5 * time.Second
 )
 
 // drain ends this server without losing a request; doc.go has the order and why.
 // It calls stopped when no client can be accepted any more.
 func (s *server) drain(stopped func()) {
+	go s.limit()
 	ctx, cancel := context.WithTimeout(context.Background(), s.settings.GracefulTimeout)
 	defer cancel()
 	s.draining.Store(true)
@@ -29,19 +35,30 @@ func (s *server) drain(stopped func()) {
 
 	grace, cancelGrace := context.WithTimeout(ctx, s.settings.KeepaliveGrace)
 	defer cancelGrace()
-	left := s.roster.waitEmpty(grace)
+	left := s.roster.clients.wait(grace)
 	s.log.Debug("keep-alive grace over", "connections", left)
 
-	settling, cancelSettling := context.WithTimeout(ctx, settleTimeout)
-	defer cancelSettling()
-	s.roster.settle(settling, silence)
+	_ = s.streams.Shutdown(ctx)
+	s.roster.settle(ctx, s.settings.KeepaliveGrace)
 
 	// From here on net/http drops a request whose header it reads, and closes
-	// what is idle.
+	// what is idle. Connections that turned out to be HTTP/2 while settling have
+	// not been told twice yet.
+	_ = s.streams.Shutdown(ctx)
 	_ = s.http.Shutdown(ctx)
-	if left := s.roster.waitEmpty(ctx); left > 0 {
+	if left := s.roster.clients.wait(ctx); left > 0 {
 		s.log.Warn("connections cut at graceful timeout", "connections", left, "graceful_timeout", s.settings.GracefulTimeout)
+	} else if left := s.handlers.wait(ctx); left > 0 {
+		// A handler may have closed its connection and still have something to save.
+		s.log.Warn("handlers cut at graceful timeout", "handlers", left, "graceful_timeout", s.settings.GracefulTimeout)
 	}
 	_ = s.http.Close()
 	s.roster.cut()
+}
+
+// limit ends the process if the program's own code does not let it end.
+func (b *boot) limit() {
+	<-time.After(b.settings.GracefulTimeout + afterwards)
+	b.log.Error("process ended: it hung after its drain", "graceful_timeout", b.settings.GracefulTimeout)
+	os.Exit(1)
 }

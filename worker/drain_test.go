@@ -44,6 +44,25 @@ func busy(socket testSocket, stop <-chan struct{}, done func(generation string))
 	}
 }
 
+// visit is a client that dials for every request. It ends on stop.
+func visit(socket testSocket, stop <-chan struct{}) error {
+	for {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		c, err := net.Dial("tcp", socket.addr.String())
+		if err != nil {
+			return fmt.Errorf("dial: %w", err)
+		}
+		_, _, err = post(c, bufio.NewReader(c), []byte("visit"))
+		if err := errors.Join(err, c.Close()); err != nil {
+			return err
+		}
+	}
+}
+
 func TestDrainLosesNoRequestOfBusyClients(t *testing.T) {
 	t.Parallel()
 	socket := listenTLS(t)

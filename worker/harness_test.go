@@ -1,16 +1,10 @@
 package worker
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -63,6 +57,7 @@ type plan struct {
 	stderr   *os.File
 	pairs    []wire.Pair // nil: one for localhost
 	noBundle bool
+	before   func(*wire.Slot) // what an earlier worker of the slot left behind
 }
 
 type testSocket struct {
@@ -117,6 +112,9 @@ func start(t *testing.T, p plan) *master {
 	check(t, err)
 	t.Cleanup(func() { _ = counters.Close() })
 	m.counters = counters
+	if p.before != nil {
+		p.before(m.slot())
+	}
 	inherited.add(wire.DescriptorCounters, memory)
 	if p.stderr != nil {
 		inherited.add(wire.DescriptorStderr, p.stderr)
@@ -300,22 +298,6 @@ func await(t *testing.T, what string, condition func() bool) {
 		case <-ticker.C:
 		}
 	}
-}
-
-// newPair makes a certificate for names.
-func newPair(t *testing.T, names ...string) wire.Pair {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: names[0]},
-		DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	check(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	check(t, err)
-	return wire.Pair{Name: names[0], Names: names, Chain: [][]byte{der}, Key: pkcs8}
 }
 
 func clientConfig(protocols ...string) *tls.Config {

@@ -46,12 +46,15 @@ func (c *framedConn) leave() {
 }
 
 // configureHTTP2 puts x/net/http2 in place of net/http's own, over framedConns.
+// It is told of another server's Shutdown: the second GOAWAY does not wait for
+// HTTP/1 clients.
 func (s *server) configureHTTP2() error {
+	s.streams = &http.Server{IdleTimeout: idleTimeout}
 	h2 := &http2.Server{}
-	if err := http2.ConfigureServer(s.http, h2); err != nil {
+	if err := http2.ConfigureServer(s.streams, h2); err != nil {
 		return err
 	}
-	s.http.TLSNextProto[http2.NextProtoTLS] = func(hs *http.Server, c *tls.Conn, h http.Handler) {
+	serve := func(hs *http.Server, c *tls.Conn, h http.Handler) {
 		framed := &framedConn{Conn: c}
 		// First be found by announce, then look: one of the two sees the other.
 		if c := inner(c); c != nil {
@@ -67,6 +70,7 @@ func (s *server) configureHTTP2() error {
 		}
 		h2.ServeConn(framed, opts)
 	}
+	s.http.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){http2.NextProtoTLS: serve}
 	return nil
 }
 

@@ -168,7 +168,7 @@ func TestProbeMaySpeakHTTP2(t *testing.T) {
 	t.Parallel()
 	m := start(t, plan{sockets: []testSocket{listenTLS(t)}})
 	m.hear()
-	c, err := wire.Dial(m.probe, true)
+	c, err := wire.Dial(m.probe, wire.Probe{TLS: true})
 	check(t, err)
 	defer func() { _ = c.Close() }()
 	check(t, c.SetDeadline(time.Now().Add(patience)))

@@ -26,7 +26,7 @@ type lifeline struct {
 	settings chan assignment // the first message
 	started  chan struct{}   // closed at "go"
 	ending   chan struct{}   // closed when the drain is to begin
-	draining chan struct{}   // closed when accepting has ended
+	draining chan struct{}   // closed when accepting has ended, for Listeners a moment later
 
 	starting sync.Once
 	stopping sync.Once
@@ -57,7 +57,9 @@ func tie() *lifeline {
 	name()
 	// Caught and dropped rather than ignored: an ignored signal would stay ignored
 	// in every program that a handler starts (execve(2)).
-	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT)
+	// SIGPIPE among them: a reader of the log that goes away must not take requests
+	// along.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGPIPE)
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, unix.SIGTERM)
 	go func() {
@@ -100,7 +102,7 @@ func (l *lifeline) hear(stderr *os.File) {
 			l.assign(m, &p)
 		}
 		if err == nil && m.Kind == wire.KindReopen && len(p.Files) > 0 {
-			_ = unix.Dup3(wire.Descriptor(p.Files[0]), 2, 0)
+			stderr = l.reopen(stderr, &p)
 		}
 		p.Close()
 		switch {
@@ -154,6 +156,20 @@ func (l *lifeline) assign(m wire.Message, p *wire.Packet) {
 	default:
 		a.close()
 	}
+}
+
+// reopen has descriptor 2 lead to what came along; before "go" it is what "go"
+// will do.
+func (l *lifeline) reopen(stderr *os.File, p *wire.Packet) *os.File {
+	if l.hasStarted() {
+		_ = unix.Dup3(wire.Descriptor(p.Files[0]), 2, 0)
+		return stderr
+	}
+	if stderr != nil {
+		_ = stderr.Close()
+	}
+	stderr, p.Files = p.Files[0], p.Files[1:]
+	return stderr
 }
 
 // start opens the gate. Until then descriptor 2 may lead to whoever waits for the
@@ -223,10 +239,12 @@ func (l *lifeline) say(m wire.Message) error {
 }
 
 // stopAccepting tells the master, by the end of a pipe, that no client will
-// reach this worker any more, and then whoever asked for Draining.
+// reach this worker any more.
 func (l *lifeline) stopAccepting() {
 	if l.accepting != nil {
 		_ = l.accepting.Close()
 	}
-	close(l.draining)
 }
+
+// tellDraining tells whoever asked for Draining.
+func (l *lifeline) tellDraining() { close(l.draining) }

@@ -8,18 +8,28 @@ import (
 	"time"
 )
 
-// handOver is how long a drain waits for the program to take what was accepted.
-const handOver = time.Second
+// registering is how long a drain leaves the program to take up what it accepted,
+// and to read what is there, before Draining tells it to shut down.
+const registering = 100 * time.Millisecond
 
 // Listeners returns the supervisor's listeners, in the order of its
 // configuration, for a program that brings its own server. TLS is applied:
 // Accept returns a *tls.Conn that offers h2 and http/1.1, on plain listeners a
 // bare connection, and on any of them the private connections by which the
 // master proves this worker; those with whichever of the two they ask for. The
-// first Accept says ready. Clients arrive from the master's "go" on. When the
-// drain begins, Accept returns net.ErrClosed and Draining is closed; then it is
-// for the program to finish what it has and to exit, and graceful_timeout later
-// the process ends.
+// first Accept says ready. Clients arrive from the master's "go" on.
+//
+// When the drain begins, Accept returns net.ErrClosed, and so the program's
+// server returns from its Serve. That is not the time to exit: requests are still
+// being answered. A moment later Draining is closed; then it is for the program to
+// shut its server down, gracefully, and to exit. At graceful_timeout the process
+// is ended.
+//
+// A connection that no Accept asked for stays in the socket for the next
+// generation, so a server that limits its connections loses none. What happens to
+// accepted ones is the program's: http.Server.Shutdown loses the next request of
+// kept-alive HTTP/1 clients now and then. That they lose nothing either is
+// promised by Serve alone.
 func Listeners() ([]net.Listener, error) {
 	b, err := line.prepare()
 	if err != nil {
@@ -29,7 +39,10 @@ func Listeners() ([]net.Listener, error) {
 	g.probes = newProbes(b, g.roster)
 	listeners := make([]net.Listener, 0, len(b.sockets))
 	for _, socket := range b.sockets {
-		l := &gatedListener{gate: g, socket: socket, accepted: make(chan acceptance), closed: make(chan struct{})}
+		l := &gatedListener{
+			gate: g, socket: socket,
+			wanted: make(chan struct{}), accepted: make(chan acceptance), closed: make(chan struct{}),
+		}
 		g.pumps.Go(l.pump)
 		listeners = append(listeners, l)
 	}
@@ -54,16 +67,10 @@ func (g *gate) watch() {
 	for _, socket := range g.sockets {
 		_ = socket.Close()
 	}
-	taken := make(chan struct{})
-	go func() {
-		g.pumps.Wait()
-		close(taken)
-	}()
-	select {
-	case <-taken:
-	case <-time.After(handOver):
-	}
+	g.pumps.Wait()
 	g.line.stopAccepting()
+	<-time.After(registering)
+	g.line.tellDraining()
 	<-timeout
 	g.log.Warn("process ended at graceful timeout", "graceful_timeout", g.settings.GracefulTimeout)
 	os.Exit(0)
@@ -73,7 +80,8 @@ func (g *gate) watch() {
 type gatedListener struct {
 	*gate
 	socket   socket
-	accepted chan acceptance // closed by pump
+	wanted   chan struct{} // an Accept asks pump for one client and waits for it
+	accepted chan acceptance
 	closed   chan struct{}
 	closing  sync.Once
 }
@@ -84,10 +92,10 @@ type acceptance struct {
 	err  error
 }
 
-// pump accepts clients until its socket is closed; what it has accepted by then
-// it still delivers.
+// pump accepts a client whenever an Accept wants one, and none besides: what the
+// program did not ask for belongs to whoever else has the socket. It ends with
+// the drain or Close; both close the socket, so that no Accept is left waiting.
 func (l *gatedListener) pump() {
-	defer close(l.accepted)
 	select {
 	case <-l.line.started:
 	case <-l.closed:
@@ -95,18 +103,18 @@ func (l *gatedListener) pump() {
 	}
 	clients := &clients{socket: l.socket, roster: l.roster, config: l.tls}
 	for {
+		select {
+		case <-l.wanted:
+		case <-l.line.ending:
+			return
+		case <-l.closed:
+			return
+		}
 		c, err := clients.Accept()
 		if errors.Is(err, net.ErrClosed) {
-			return
+			err = net.ErrClosed
 		}
-		select {
-		case l.accepted <- acceptance{c, err}: // an error such as EMFILE passes; the server waits as it sees fit
-		case <-l.closed:
-			if c != nil {
-				_ = c.Close()
-			}
-			return
-		}
+		l.accepted <- acceptance{c, err} // an error such as EMFILE passes; the server waits as it sees fit
 	}
 }
 
@@ -114,15 +122,39 @@ func (l *gatedListener) pump() {
 func (l *gatedListener) Accept() (net.Conn, error) {
 	l.proof.Do(func() { _ = l.line.ready() })
 	select {
-	case a, ok := <-l.accepted:
-		if !ok {
-			return nil, net.ErrClosed
-		}
-		return a.conn, a.err
-	case c := <-l.probes.accepted:
-		return c, nil
+	case l.wanted <- struct{}{}:
+		return l.await()
+	case probe := <-l.probes.accepted:
+		return probe, nil
+	case <-l.line.ending:
+		return nil, net.ErrClosed
 	case <-l.closed:
 		return nil, net.ErrClosed
+	}
+}
+
+// await waits for the client that pump accepts. A probe that comes first has pump
+// give up, and waits its turn if a client came all the same.
+func (l *gatedListener) await() (net.Conn, error) {
+	select {
+	case a := <-l.accepted:
+		return a.conn, a.err
+	case probe := <-l.probes.accepted:
+		l.limitAccept(time.Now())
+		a := <-l.accepted
+		l.limitAccept(time.Time{})
+		if errors.Is(a.err, os.ErrDeadlineExceeded) {
+			return probe, nil
+		}
+		go l.probes.offer(probe)
+		return a.conn, a.err
+	}
+}
+
+// limitAccept sets a deadline, which TCP and unix sockets have.
+func (l *gatedListener) limitAccept(t time.Time) {
+	if s, ok := l.socket.Listener.(interface{ SetDeadline(time.Time) error }); ok {
+		_ = s.SetDeadline(t)
 	}
 }
 

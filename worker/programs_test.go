@@ -8,8 +8,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // programs are what the test binary can be when started as a worker.
@@ -18,6 +22,11 @@ var programs = map[string]func() error{
 	"foreign": foreign,
 	"idle":    func() error { select {} },
 	"deaf":    deaf,
+	"limited": limited,
+	"stubborn": func() error {
+		AtExit(func() { select {} })
+		return Serve(routes())
+	},
 	"twice": func() error {
 		go func() { _ = Serve(routes()) }()
 		<-line.started
@@ -37,6 +46,11 @@ func routes() http.Handler {
 		_, _ = w.Write(body)
 	})
 	mux.HandleFunc("GET /hijack", hijack)
+	mux.HandleFunc("GET /long", takeLong)
+	mux.HandleFunc("GET /save", save)
+	mux.HandleFunc("GET /certificate", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, Identify(r).Certificate.SerialNumber)
+	})
 	mux.HandleFunc("GET /draining", func(w http.ResponseWriter, _ *http.Request) {
 		<-Draining()
 		_, _ = fmt.Fprint(w, "draining")
@@ -58,6 +72,53 @@ func hijack(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(c, "draining")
 	}()
 	_, _ = io.Copy(c, buffered)
+}
+
+// takeLong sends its header at once, and the rest a while after the drain began.
+func takeLong(w http.ResponseWriter, r *http.Request) {
+	rest, err := time.ParseDuration(r.FormValue("rest"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "begun")
+	w.(http.Flusher).Flush()
+	<-Draining()
+	<-time.After(rest)
+	_, _ = fmt.Fprintln(w, "ended")
+}
+
+// save hijacks its connection, closes it when the drain begins, and then saves
+// its state, as soon as the test lets it.
+func save(w http.ResponseWriter, r *http.Request) {
+	dir := r.FormValue("dir")
+	c, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	_, _ = fmt.Fprintln(c, "hello")
+	<-Draining()
+	_ = c.Close()
+	hold, err := os.Open(filepath.Join(dir, "hold"))
+	if err != nil {
+		return
+	}
+	defer func() { _ = hold.Close() }()
+	if _, err := hold.Read(make([]byte, 1)); err == nil {
+		_ = os.WriteFile(filepath.Join(dir, "state"), []byte("saved"), 0o600)
+	}
+}
+
+// limited is a program that serves one connection at a time.
+func limited() error {
+	listeners, err := Listeners()
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: routes()}
+	go func() { _ = server.Serve(netutil.LimitListener(listeners[0], 1)) }()
+	<-Draining()
+	return server.Shutdown(context.Background())
 }
 
 // foreign is a program with a server of its own.

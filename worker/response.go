@@ -18,6 +18,7 @@ import (
 // type assertion.
 type response struct {
 	http.ResponseWriter
+	conn     *conn
 	draining *atomic.Bool
 	decided  bool
 }
@@ -27,7 +28,10 @@ func (w *response) decide() {
 		return
 	}
 	w.decided = true
+	// First be found by settle, then look: one of the two sees the other.
+	w.conn.phase.Store(kept)
 	if w.draining.Load() {
+		w.conn.phase.Store(told)
 		w.Header().Set("Connection", "close")
 	}
 }

@@ -16,7 +16,7 @@ import (
 func ask(t *testing.T, draining *atomic.Bool, handler http.HandlerFunc) (*http.Response, string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		wrapped := &response{ResponseWriter: w, draining: draining}
+		wrapped := &response{ResponseWriter: w, conn: &conn{}, draining: draining}
 		handler(wrapped, r)
 		wrapped.decide()
 	}))
@@ -77,7 +77,7 @@ func TestInformationalAnswersDecideNothing(t *testing.T) {
 	t.Parallel()
 	var flag atomic.Bool
 	recorder := httptest.NewRecorder()
-	w := &response{ResponseWriter: recorder, draining: &flag}
+	w := &response{ResponseWriter: recorder, conn: &conn{}, draining: &flag}
 	w.WriteHeader(http.StatusEarlyHints)
 	flag.Store(true)
 	w.WriteHeader(http.StatusOK)

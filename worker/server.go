@@ -25,20 +25,28 @@ const (
 type server struct {
 	*boot
 	http     *http.Server
+	streams  *http.Server // serves nothing; its Shutdown sends HTTP/2 clients the second GOAWAY
 	roster   *roster
+	handlers *tally // running for clients
 	probes   *probes
 	draining atomic.Bool
 	loops    sync.WaitGroup // accepting clients
 }
 
-// private is the context key that marks requests of the master's.
-type private struct{}
+// connection is the context key of a request's *conn.
+type connection struct{}
+
+// connOf returns the connection of a request, or nil if it is not ours.
+func connOf(r *http.Request) *conn {
+	c, _ := r.Context().Value(connection{}).(*conn)
+	return c
+}
 
 func newServer(b *boot, handler http.Handler) (*server, error) {
 	if handler == nil {
 		handler = http.DefaultServeMux
 	}
-	s := &server{boot: b, roster: newRoster(b.slot)}
+	s := &server{boot: b, roster: newRoster(b.slot), handlers: newTally()}
 	s.probes = newProbes(b, s.roster)
 	s.http = &http.Server{
 		Handler:           s.counted(handler),
@@ -46,35 +54,38 @@ func newServer(b *boot, handler http.Handler) (*server, error) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          log.New(complaints{b.log}, "", 0),
-		ConnState:         s.roster.observe,
-		BaseContext:       s.baseContext,
+		ConnState:         observe,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connection{}, inner(c))
+		},
 	}
 	return s, s.configureHTTP2()
 }
 
-func (s *server) baseContext(l net.Listener) context.Context {
-	if l == net.Listener(s.probes) {
-		return context.WithValue(context.Background(), private{}, true)
-	}
-	return context.Background()
-}
-
-// counted counts the answered requests, and lets a drain put its word into the
-// HTTP/1 responses. An HTTP/2 response stays bare: x/net/http2 would take
-// "Connection: close" for a final GOAWAY.
+// counted counts the running handlers and the answered requests, and lets a
+// drain put its word into the HTTP/1 responses. An HTTP/2 response stays bare:
+// x/net/http2 would take "Connection: close" for a final GOAWAY.
 func (s *server) counted(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Context().Value(private{}) == nil {
-			defer s.slot.Requests.Add(1)
+		c := connOf(r)
+		if c.client {
+			s.handlers.begin()
+			defer s.answered()
 		}
 		if r.ProtoMajor != 1 {
 			handler.ServeHTTP(w, r)
 			return
 		}
-		wrapped := &response{ResponseWriter: w, draining: &s.draining}
+		c.phase.Store(asked)
+		wrapped := &response{ResponseWriter: w, conn: c, draining: &s.draining}
 		handler.ServeHTTP(wrapped, r)
 		wrapped.decide() // net/http writes the header of an empty response
 	})
+}
+
+func (s *server) answered() {
+	s.slot.Requests.Add(1)
+	s.handlers.end()
 }
 
 // run proves itself, accepts clients from "go" on, and returns after the drain.
@@ -97,7 +108,10 @@ func (s *server) run(l *lifeline) error {
 	case err = <-failed:
 		s.log.Error("accept clients", "err", err)
 	}
-	s.drain(l.stopAccepting)
+	s.drain(func() {
+		l.stopAccepting()
+		l.tellDraining()
+	})
 	return err
 }
 

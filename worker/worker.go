@@ -65,9 +65,7 @@ func Identify(r *http.Request) Identity {
 	}
 	id := Identity{Generation: b.settings.Generation, Slot: b.settings.Slot}
 	if r.TLS != nil && b.certificates != nil {
-		if c, err := b.certificates.find(r.TLS.ServerName)[0].load(); err == nil {
-			id.Certificate = c.Leaf
-		}
+		id.Certificate = b.certificates.serving(r)
 	}
 	return id
 }

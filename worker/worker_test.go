@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -45,7 +44,7 @@ func mustPost(t *testing.T, c net.Conn, size int) *http.Response {
 // prove opens a private connection and has it answer.
 func (m *master) prove(withTLS bool) tls.ConnectionState {
 	m.t.Helper()
-	c, err := wire.Dial(m.probe, withTLS)
+	c, err := wire.Dial(m.probe, wire.Probe{TLS: withTLS})
 	check(m.t, err)
 	defer func() { _ = c.Close() }()
 	check(m.t, c.SetDeadline(time.Now().Add(patience)))
@@ -257,31 +256,5 @@ func TestListeningSocketStaysNonBlocking(t *testing.T) {
 		if flags&unix.O_NONBLOCK == 0 {
 			t.Errorf("shared socket (worker killed: %v): got blocking, want non-blocking", killed)
 		}
-	}
-}
-
-func TestCertificateIsChosenByName(t *testing.T) {
-	t.Parallel()
-	pairs := []wire.Pair{newPair(t, "first.example"), newPair(t, "*.wild.example", "Other.example")}
-	c, err := newCertificates(pairs)
-	check(t, err)
-	for host, want := range map[string]string{
-		"first.example": "first.example", "FIRST.example.": "first.example", "a.wild.example": "*.wild.example",
-		"a.b.wild.example": "first.example", "wild.example": "first.example", "other.example": "*.wild.example",
-		"": "first.example", "unknown": "first.example",
-	} {
-		got, err := c.choose(&tls.ClientHelloInfo{ServerName: host})
-		check(t, err)
-		if got.Leaf.DNSNames[0] != want {
-			t.Errorf("certificate for %q: got %q, want %q", host, got.Leaf.DNSNames[0], want)
-		}
-	}
-	broken := newPair(t, "broken.example")
-	broken.Key = nil
-	if _, err := newCertificates([]wire.Pair{broken}); err == nil {
-		t.Error("first pair without a key: got no error")
-	}
-	if _, err := x509.ParseCertificate(broken.Chain[0]); err != nil {
-		t.Errorf("chain of the broken pair: %v", err)
 	}
 }

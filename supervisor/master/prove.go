@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"example.com/handover/supervisor/pool"
@@ -54,12 +55,18 @@ func (m *master) prove(w *worker) {
 	}()
 }
 
+// of tries one worker. That it has every pair as it was checked is asked pair by
+// pair: by name alone a client may rightly get another one (ECDSA beside RSA), or
+// none may name it at all.
 func (p proof) of(probe *wire.Packets) error {
-	if p.tls {
-		for _, c := range p.certificates {
-			if err := p.handshake(probe, c); err != nil {
+	if p.tls && len(p.certificates) > 0 {
+		for i, c := range p.certificates {
+			if err := p.handshake(probe, wire.Probe{TLS: true, Pair: i + 1}, c); err != nil {
 				return fmt.Errorf("certificate %q: %w (proof.handshake)", c.Name, err)
 			}
+		}
+		if err := p.handshake(probe, wire.Probe{TLS: true}, p.certificates...); err != nil {
+			return fmt.Errorf("serve a client of certificate %q: %w (proof.handshake)", p.certificates[0].Name, err)
 		}
 	}
 	if p.healthPath == "" {
@@ -72,31 +79,35 @@ func (p proof) of(probe *wire.Packets) error {
 }
 
 // handshake completes a TLS handshake as a fresh client would and compares what
-// is served with what was checked.
-func (p proof) handshake(probe *wire.Packets, c status.Certificate) error {
-	conn, err := p.dial(probe, c, []string{"h2", "http/1.1"}, handshakeTimeout)
+// is served with what was checked: it has to be one of want, of which there is
+// at least one.
+func (p proof) handshake(probe *wire.Packets, how wire.Probe, want ...status.Certificate) error {
+	conn, err := p.dial(probe, how, want[0], []string{"h2", "http/1.1"})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
 	seen := conn.ConnectionState()
 	sum := sha256.Sum256(seen.PeerCertificates[0].Raw)
-	if got := hex.EncodeToString(sum[:]); got != c.Fingerprint {
-		return fmt.Errorf("worker serves sha256 %.12s…, want %.12s…", got, c.Fingerprint)
-	}
-	if len(seen.PeerCertificates) != c.ChainLength {
-		return fmt.Errorf("worker serves a chain of %d certificates, want %d", len(seen.PeerCertificates), c.ChainLength)
-	}
-	if seen.NegotiatedProtocol == "" {
+	got := hex.EncodeToString(sum[:])
+	served := slices.IndexFunc(want, func(c status.Certificate) bool { return c.Fingerprint == got })
+	switch {
+	case served < 0 && len(want) > 1:
+		return fmt.Errorf("worker serves sha256 %.12s…, which is none of the %d checked", got, len(want))
+	case served < 0:
+		return fmt.Errorf("worker serves sha256 %.12s…, want %.12s…", got, want[0].Fingerprint)
+	case len(seen.PeerCertificates) != want[served].ChainLength:
+		return fmt.Errorf("worker serves a chain of %d certificates, want %d", len(seen.PeerCertificates), want[served].ChainLength)
+	case seen.NegotiatedProtocol == "":
 		return errors.New("worker agreed on no protocol, want h2 or http/1.1 (ALPN)")
 	}
 	return nil
 }
 
-// dial opens a private TLS connection. The fingerprint is compared by the
-// caller: it proves more than a chain to some root would.
-func (p proof) dial(probe *wire.Packets, c status.Certificate, protocols []string, timeout time.Duration) (*tls.Conn, error) {
-	raw, err := wire.Dial(probe, true)
+// dial opens a private TLS connection, by the first name of c. The fingerprint is
+// compared by the caller: it proves more than a chain to some root would.
+func (p proof) dial(probe *wire.Packets, how wire.Probe, c status.Certificate, protocols []string) (*tls.Conn, error) {
+	raw, err := wire.Dial(probe, how)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +116,7 @@ func (p proof) dial(probe *wire.Packets, c status.Certificate, protocols []strin
 		name = c.Names[0]
 	}
 	conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, ServerName: serverName(name), NextProtos: protocols})
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
@@ -132,12 +143,12 @@ func (p proof) health(probe *wire.Packets) error {
 	var err error
 	host := "localhost"
 	if p.tls && len(p.certificates) > 0 {
-		conn, err = p.dial(probe, p.certificates[0], []string{"http/1.1"}, handshakeTimeout)
+		conn, err = p.dial(probe, wire.Probe{TLS: true}, p.certificates[0], []string{"http/1.1"})
 		if names := p.certificates[0].Names; len(names) > 0 {
 			host = names[0]
 		}
 	} else {
-		conn, err = wire.Dial(probe, false)
+		conn, err = wire.Dial(probe, wire.Probe{})
 	}
 	if err != nil {
 		return err

@@ -80,6 +80,11 @@ func Take(name string) *os.File {
 		return nil
 	}
 	delete(inherited, name)
+	if name == DescriptorStderr {
+		// The open file is the terminal's, the journal's or another program's too, and
+		// who writes there blocks by right.
+		return os.NewFile(uintptr(fd), name)
+	}
 	return NewFile(fd, name)
 }
 

@@ -151,7 +151,8 @@ func (p *Packet) unpack(oob []byte) error {
 			continue
 		}
 		for _, fd := range fds {
-			p.Files = append(p.Files, NewFile(fd, "passed"))
+			// As the sender has it: the mode belongs to the open file, which both share.
+			p.Files = append(p.Files, os.NewFile(uintptr(fd), "passed"))
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"os"
@@ -91,35 +90,6 @@ func TestNewPacketsRefusesWhatIsNoUnixSocket(t *testing.T) {
 	defer func() { _ = w.Close() }()
 	if _, err := NewPackets(r); err == nil {
 		t.Error("packets on a pipe: got no error")
-	}
-}
-
-func TestDialReachesAnswer(t *testing.T) {
-	t.Parallel()
-	master, worker := pair(t)
-	check(t, master.Send([]byte("z"))) // of another release: passed over
-	for _, want := range []bool{true, false} {
-		ours, err := Dial(master, want)
-		check(t, err)
-		theirs, got, err := Answer(worker)
-		check(t, err)
-		if got != want {
-			t.Errorf("tls: got %v, want %v", got, want)
-		}
-		_, err = io.WriteString(ours, "hello\n")
-		check(t, err)
-		if line, err := bufio.NewReader(theirs).ReadString('\n'); line != "hello\n" {
-			t.Errorf("worker's end: got %q (%v)", line, err)
-		}
-		check(t, theirs.Close())
-		if _, err := ours.Read(make([]byte, 1)); err == nil {
-			t.Error("master's end after the worker's: got a byte, want the end")
-		}
-		check(t, ours.Close())
-	}
-	check(t, worker.Close())
-	if _, err := Dial(master, true); !errors.Is(err, io.EOF) {
-		t.Errorf("dial a worker that is gone: got %v, want io.EOF", err)
 	}
 }
 

@@ -1,34 +1,68 @@
 package wire
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 
 	"golang.org/x/sys/unix"
 )
 
-// The first byte of a datagram on the probe socketpair says how the connection
-// that comes with it is to be served.
+// Probe says how a private connection is to be served: the zero Probe in plain
+// HTTP, TLS alone as a client of a TLS listener is.
+type Probe struct {
+	TLS  bool
+	Pair int // with TLS: by exactly this pair of the bundle, from 1; 0: by the one that a client would get
+}
+
+// A probe is encoded in 6 bytes: the version, what is wanted, and the number of
+// the pair, big-endian.
 const (
-	probeTLS   = 't' // as clients of a TLS listener are
-	probePlain = 'p' // plain HTTP
+	probeSize  = 6
+	probePlain = 'p'
+	probeTLS   = 't'
+	probePair  = 'c'
 )
+
+func encodeProbe(p Probe) []byte {
+	kind := byte(probePlain)
+	switch {
+	case p.TLS && p.Pair > 0:
+		kind = probePair
+	case p.TLS:
+		kind = probeTLS
+	}
+	return binary.BigEndian.AppendUint32([]byte{Version, kind}, uint32(p.Pair))
+}
+
+// decodeProbe says of what is no probe, or one of another release, that it is
+// not ok.
+func decodeProbe(b []byte) (p Probe, ok bool) {
+	if len(b) != probeSize || b[0] != Version {
+		return Probe{}, false
+	}
+	p = Probe{TLS: b[1] != probePlain, Pair: int(binary.BigEndian.Uint32(b[2:]))}
+	switch b[1] {
+	case probePlain, probeTLS:
+		return p, p.Pair == 0
+	case probePair:
+		return p, p.Pair > 0
+	default:
+		return Probe{}, false
+	}
+}
 
 // Dial opens a private connection to the worker at the other end of p. It does
 // not go through a listening socket, where another worker might answer. A worker
 // that is gone gives io.EOF.
-func Dial(p *Packets, tls bool) (net.Conn, error) {
+func Dial(p *Packets, probe Probe) (net.Conn, error) {
 	ours, theirs, err := Socketpair(unix.SOCK_STREAM, "probe connection")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = theirs.Close() }()
 	defer func() { _ = ours.Close() }()
-	kind := byte(probePlain)
-	if tls {
-		kind = probeTLS
-	}
-	if err := p.Send([]byte{kind}, theirs); err != nil {
+	if err := p.Send(encodeProbe(probe), theirs); err != nil {
 		return nil, fmt.Errorf("dial worker: %w", err)
 	}
 	conn, err := net.FileConn(ours)
@@ -39,26 +73,23 @@ func Dial(p *Packets, tls bool) (net.Conn, error) {
 }
 
 // Answer waits for the next connection that the other end of p dials, and says
-// whether it is to be served with TLS. The other end's death gives io.EOF. A
-// datagram of another release, which it does not understand, is passed over.
-func Answer(p *Packets) (conn net.Conn, tls bool, err error) {
+// how it is to be served. The other end's death gives io.EOF. A datagram of
+// another release, which it does not understand, is passed over.
+func Answer(p *Packets) (net.Conn, Probe, error) {
 	for {
 		packet, err := p.Receive()
 		if err != nil {
-			return nil, false, err
+			return nil, Probe{}, err
 		}
-		conn, tls, ok := packet.connection()
+		probe, ok := decodeProbe(packet.Data)
+		if !ok || len(packet.Files) != 1 {
+			packet.Close()
+			continue
+		}
+		conn, err := net.FileConn(packet.Files[0])
 		packet.Close()
-		if ok {
-			return conn, tls, nil
+		if err == nil {
+			return conn, probe, nil
 		}
 	}
-}
-
-func (p *Packet) connection() (conn net.Conn, tls, ok bool) {
-	if len(p.Data) == 0 || len(p.Files) != 1 || (p.Data[0] != probeTLS && p.Data[0] != probePlain) {
-		return nil, false, false
-	}
-	conn, err := net.FileConn(p.Files[0])
-	return conn, p.Data[0] == probeTLS, err == nil
 }

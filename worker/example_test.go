@@ -1,0 +1,33 @@
+package worker_test
+
+import (
+	"context"
+	"log"
+	"net/http"
+
+	"example.com/handover/worker"
+)
+
+// A whole program.
+func ExampleServe() {
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello\n")) })
+	log.Fatal(worker.Serve(nil))
+}
+
+// A program with a server of its own. The drain makes the server's Serve return
+// while requests are still being answered: what ends the program is Draining, and
+// then the end of Shutdown.
+func ExampleListeners() {
+	listeners, err := worker.Listeners()
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Handler: http.DefaultServeMux}
+	for _, l := range listeners {
+		go func() { _ = server.Serve(l) }()
+	}
+	<-worker.Draining()
+	if err := server.Shutdown(context.Background()); err != nil {
+		log.Print(err)
+	}
+}
