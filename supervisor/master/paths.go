@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/control"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
@@ -24,7 +23,7 @@ func (m *master) openControl() error {
 	if err != nil {
 		return status.Failed(status.ExitConfig, "stop the other instance, or set [control] socket to another path", "%v", err)
 	}
-	m.createdNow = append(m.createdNow, path)
+	m.made(path)
 	m.keepNew(nameControl, f)
 	return nil
 }
@@ -40,7 +39,7 @@ func (m *master) openPidFile() error {
 	if err != nil {
 		return status.Failed(status.ExitConfig, "stop the other instance, or choose another pidfile", "%v", err)
 	}
-	m.createdNow = append(m.createdNow, path)
+	m.made(path)
 	m.keepNew(namePidFile, f)
 	return nil
 }
@@ -133,22 +132,11 @@ func (m *master) forgetNew() {
 	}
 }
 
-// sweep removes the paths of a successor that was killed before it served.
-func (m *master) sweep(c *config.Config) {
-	if c == nil {
-		return
-	}
-	for _, l := range c.Listen {
-		if path, ok := strings.CutPrefix(l.Address, "unix:"); ok && m.hold.files[listenName(l.Address)] == nil {
-			_ = removeStale(path)
-		}
-	}
-	if path := c.ControlSocket(); path != m.config.ControlSocket() {
-		_ = removeStale(path)
-	}
-	if path := c.PidFile; path != "" && path != m.config.PidFile {
-		_ = os.Remove(path)
-	}
+// made notes a path that this generation made. The predecessor is told at once:
+// if this process is killed, it is left to that one to remove it.
+func (m *master) made(path string) {
+	m.createdNow = append(m.createdNow, path)
+	m.steps.write(reportLine{Made: path})
 }
 
 // removePast removes the paths of a service whose master was killed and which is

@@ -59,7 +59,7 @@ func (m *master) openListener(l config.Listen) error {
 	}
 	if path, ok := strings.CutPrefix(l.Address, "unix:"); ok {
 		m.created = append(m.created, path)
-		m.createdNow = append(m.createdNow, path)
+		m.made(path)
 	}
 	m.keepNew(name, f)
 	return nil

@@ -35,6 +35,7 @@ type successor struct {
 	handoff  *os.File // write end; its end tells the successor that we are gone
 	reader   sync.WaitGroup
 	failure  *failure
+	made     []string
 
 	mu      sync.Mutex
 	lines   []reportLine // said and not heard yet
@@ -45,6 +46,7 @@ type successor struct {
 type reportLine struct {
 	Step *status.Step `json:"step,omitempty"`
 	Fail *failure     `json:"fail,omitempty"`
+	Made string       `json:"made,omitempty"` // a path, to be removed if the boot fails
 }
 
 // failure says why a generation could not boot.
@@ -148,6 +150,9 @@ func (m *master) hear(s *successor) {
 		if line.Fail != nil {
 			s.failure = line.Fail
 		}
+		if line.Made != "" {
+			s.made = append(s.made, line.Made)
+		}
 	}
 }
 
@@ -165,10 +170,12 @@ func (m *master) upgraded(err error) {
 		m.hear(s)
 		f = s.judge(err)
 		s.close()
+		for _, path := range s.made {
+			_ = os.Remove(path)
+		}
 	}
 	m.successor = nil
 	m.forgetGeneration(m.generation + 1)
-	m.sweep(m.candidate)
 	// What was passed to the dead successor is closed by its finalizers.
 	runtime.GC()
 	if m.machine.State() == handover.Stopping {
