@@ -71,7 +71,11 @@ func (m *master) boot() error {
 		return err
 	}
 	limits := pool.Limits{Boot: m.config.BootTimeout, Drain: m.config.GracefulTimeout + drainMargin}
-	m.pool = pool.New(limits, m.wanted())
+	want := m.wanted()
+	if m.past.Quiet && !m.hold.hasParent() {
+		m.quiet, want = true, 0 // the master was killed, and no reload has asked for workers since
+	}
+	m.pool = pool.New(limits, want)
 	m.progress("generation", "%d: starting %s", m.generation, count(m.pool.Want(), "worker"))
 	m.obey(m.pool.Fill(time.Now()))
 	return nil

@@ -195,4 +195,5 @@ func (m *master) judged(j judgement) {
 		return
 	}
 	m.note(j.checks)
+	m.judgePool() // with no workers wanted there is nothing to wait for
 }

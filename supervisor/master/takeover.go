@@ -61,9 +61,6 @@ func (m *master) release() {
 	m.serveControl()
 	m.readMail()
 	m.rescale()
-	if m.past.Quiet && !m.hold.hasParent() {
-		m.quiesce() // its master was killed while it was quiet
-	}
 	if m.generation > 1 {
 		m.log.Info("generation serves", "workers", m.pool.Want(), "certificates", len(m.bundle.Published()))
 	}
@@ -89,7 +86,7 @@ func (m *master) recoverReload() {
 // retireOthers tells every other generation to stop accepting, once a worker of
 // this one accepts: they may all have been lost since they proved themselves.
 func (m *master) retireOthers() {
-	if m.retired || m.pool.Serving() == 0 {
+	if m.retired || (m.pool.Serving() == 0 && m.pool.Want() > 0) {
 		return
 	}
 	m.retired = true
