@@ -122,21 +122,38 @@ func listenAsSystemd(t *testing.T) (variable string, await func(words ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return "NOTIFY_SOCKET=" + path, func(words ...string) {
-		t.Helper()
-		_ = conn.SetReadDeadline(time.Now().Add(within))
+	// Read at once, as systemd does: a descriptor that waits in the queue keeps its
+	// socket open.
+	heard := make(chan string, 1024)
+	go func() {
+		defer close(heard)
 		for b := make([]byte, 4096); ; {
 			n, err := conn.Read(b)
 			if err != nil {
-				t.Fatalf("wait for %q: %v", words, err)
-			}
-			all := true
-			for _, w := range words {
-				all = all && strings.Contains(string(b[:n]), w)
-			}
-			if all {
 				return
+			}
+			select {
+			case heard <- string(b[:n]):
+			default:
+			}
+		}
+	}()
+	t.Cleanup(func() { _ = conn.Close() })
+	return "NOTIFY_SOCKET=" + path, func(words ...string) {
+		t.Helper()
+		limit := time.After(within)
+		for {
+			select {
+			case text := <-heard:
+				all := true
+				for _, w := range words {
+					all = all && strings.Contains(text, w)
+				}
+				if all {
+					return
+				}
+			case <-limit:
+				t.Fatalf("wait for %q: not within %v", words, within)
 			}
 		}
 	}
@@ -379,6 +396,36 @@ func TestAStopOverAFaultyMasterLeavesNothingBehind(t *testing.T) {
 			harness.After(time.Duration(ms) * time.Millisecond)
 			i.Signal(syscall.SIGTERM)
 			stopped(t, i, 30*time.Second)
+		})
+	}
+}
+
+// The master is killed as near as can be to the moment in which it releases its
+// workers: what it has told the anchor by then must be enough for the next one.
+func TestAMasterKilledWhileItReleasesItsWorkersIsReplaced(t *testing.T) {
+	t.Parallel()
+	for tenths := range 10 {
+		t.Run(fmt.Sprintf("%d00us", tenths), func(t *testing.T) {
+			t.Parallel()
+			variable, await := listenAsSystemd(t)
+			i := harness.Start(t, harness.Config{Workers: 1, HealthPath: "/health", Env: []string{variable}})
+			before := i.Until(t, "settled", within, harness.Settled)
+			i.Behave("health", "block")
+			config := i.Config
+			config.Tables = fmt.Sprintf("[[listen]]\naddress = %q\ntls = false\n", "unix:"+filepath.Join(i.Dir, "more.sock"))
+			i.Configure(config)
+			i.Signal(syscall.SIGHUP)
+			b := born(t, i, before)
+			i.Behave("health", "200")
+			await("READY=1", fmt.Sprintf("generation %d", before.Generation+1))
+			for begun := time.Now(); time.Since(begun) < time.Duration(tenths)*100*time.Microsecond; {
+				continue // shorter than any timer
+			}
+			kill(t, b.master)
+			i.Until(t, "another master", within, func(s harness.Status) error {
+				return harness.Unless(s.Master.Pid != b.master && harness.Settled(s) == nil, "%+v", s)
+			})
+			reloadWorks(t, i)
 		})
 	}
 }

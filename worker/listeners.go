@@ -138,6 +138,9 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 func (l *gatedListener) await() (net.Conn, error) {
 	select {
 	case a := <-l.accepted:
+		if errors.Is(a.err, os.ErrDeadlineExceeded) {
+			return l.Accept() // meant for another goroutine, which a probe interrupted
+		}
 		return a.conn, a.err
 	case probe := <-l.probes.accepted:
 		l.limitAccept(time.Now())

@@ -29,7 +29,9 @@ func (w *response) decide() {
 	}
 	w.decided = true
 	// First be found by settle, then look: one of the two sees the other.
-	w.conn.phase.Store(kept)
+	if !w.conn.phase.CompareAndSwap(asked, kept) {
+		return // somebody has taken the connection over
+	}
 	if w.draining.Load() {
 		w.conn.phase.Store(told)
 		w.Header().Set("Connection", "close")

@@ -16,7 +16,7 @@ import (
 func ask(t *testing.T, draining *atomic.Bool, handler http.HandlerFunc) (*http.Response, string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		wrapped := &response{ResponseWriter: w, conn: &conn{}, draining: draining}
+		wrapped := &response{ResponseWriter: w, conn: occupied(), draining: draining}
 		handler(wrapped, r)
 		wrapped.decide()
 	}))
@@ -77,7 +77,7 @@ func TestInformationalAnswersDecideNothing(t *testing.T) {
 	t.Parallel()
 	var flag atomic.Bool
 	recorder := httptest.NewRecorder()
-	w := &response{ResponseWriter: recorder, conn: &conn{}, draining: &flag}
+	w := &response{ResponseWriter: recorder, conn: occupied(), draining: &flag}
 	w.WriteHeader(http.StatusEarlyHints)
 	flag.Store(true)
 	w.WriteHeader(http.StatusOK)
@@ -114,4 +114,11 @@ func TestHandlersReachDeadlinesThroughUnwrap(t *testing.T) {
 	if body != "" {
 		t.Errorf("response controller: got %q, want nothing to complain of", body)
 	}
+}
+
+// occupied is a connection whose request a handler has.
+func occupied() *conn {
+	c := &conn{}
+	c.phase.Store(asked)
+	return c
 }

@@ -51,7 +51,9 @@ func (m *master) watchDraining() {
 		for _, known := range m.past.Draining {
 			if known.Generation == g {
 				d.Since, d.Deadline, d.Workers = known.Since, known.Deadline, known.Workers
-				d.cut = d.Deadline.Add(drainMargin)
+				if !d.Since.IsZero() { // it had been told to stop
+					d.cut = d.Deadline.Add(drainMargin)
+				}
 			}
 		}
 		if g == m.past.Generation {

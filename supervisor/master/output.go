@@ -61,7 +61,10 @@ func openLog(path string) (*os.File, error) {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	var stat unix.Stat_t
-	if err := unix.Fstat(fd, &stat); err == nil && stat.Mode&unix.S_IFMT == unix.S_IFIFO {
+	var fs unix.Statfs_t
+	// An anonymous pipe, such as /dev/stdout may lead to, has a reader.
+	named := unix.Fstatfs(fd, &fs) != nil || fs.Type != unix.PIPEFS_MAGIC
+	if err := unix.Fstat(fd, &stat); err == nil && stat.Mode&unix.S_IFMT == unix.S_IFIFO && named {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("found a named pipe at %q, expected a file", path)
 	}

@@ -16,9 +16,10 @@ import (
 // wants it; the old one is removed when the predecessor is gone.
 func (m *master) openControl() error {
 	path := m.config.ControlSocket()
-	if m.hold.files[nameControl] != nil && m.past.Control == path {
+	if f := m.hold.files[nameControl]; f != nil && boundTo(f) == path {
 		return nil
 	}
+	m.hold.drop(nameControl)
 	f, err := control.Listen(path)
 	if err != nil {
 		return status.Failed(status.ExitConfig, "stop the other instance, or set [control] socket to another path", "%v", err)
@@ -28,13 +29,37 @@ func (m *master) openControl() error {
 	return nil
 }
 
+// boundTo returns the path of a unix socket. The descriptor itself says what it
+// is: what the state says of it may be of another moment.
+func boundTo(f *os.File) string {
+	address, err := unix.Getsockname(wire.Descriptor(f))
+	if a, ok := address.(*unix.SockaddrUnix); err == nil && ok {
+		return a.Name
+	}
+	return ""
+}
+
+// sameFile says whether path still leads to f.
+func sameFile(f *os.File, path string) bool {
+	ours, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(ours, there)
+}
+
 // openPidFile takes over or locks the pidfile. It is written in place: a rename
 // would leave the lock behind with the old file.
 func (m *master) openPidFile() error {
 	path := m.config.PidFile
-	if path == "" || (m.hold.files[namePidFile] != nil && m.past.PidFile == path) {
+	if path == "" {
 		return nil
 	}
+	if f := m.hold.files[namePidFile]; f != nil && sameFile(f, path) {
+		return nil
+	}
+	m.hold.drop(namePidFile)
 	f, err := lockPidFile(path)
 	if err != nil {
 		return status.Failed(status.ExitConfig, "stop the other instance, or choose another pidfile", "%v", err)

@@ -76,15 +76,14 @@ func (m *master) drain() {
 
 // stopReloads tells those who wait for a reload that there will be none.
 func (m *master) stopReloads() {
-	if m.current == nil {
-		return
-	}
-	m.refuse(status.OutcomeFailed, "the service is stopping", "", status.ExitFailed)
-	m.current.Record.Finished, m.current.Record.Generation = time.Now(), m.generation
-	record := m.current.Record
-	m.current.part(status.Event{End: &record})
-	if m.next != nil {
-		m.next.part(status.Event{End: &record})
+	for _, r := range []*reload{m.current, m.next} {
+		if r == nil {
+			continue
+		}
+		r.Record.Outcome, r.Record.Error, r.Record.ExitCode = status.OutcomeFailed, "the service is stopping", status.ExitFailed
+		r.Record.Finished, r.Record.Generation = time.Now(), m.generation
+		record := r.Record
+		r.part(status.Event{End: &record})
 	}
 	m.current, m.next = nil, nil
 }

@@ -42,14 +42,16 @@ func (m *master) release() {
 	if m.generation == 1 {
 		m.greet()
 	}
+	// What the workers are about to hold the anchor must have before them: a master
+	// that is killed in between would leave sockets that no other could take over.
+	m.storeFresh()
+	m.anchor.store(nameConfig, m.accepted)
+	m.anchor.store(nameBundle, m.sealed)
 	m.obey(m.pool.Release(time.Now()))
 	m.released = time.Now()
 	m.current, m.next, m.last = m.past.Current, m.past.Next, m.past.Last
 	m.keep()
 	m.retireOthers()
-	m.storeFresh()
-	m.anchor.store(nameConfig, m.accepted)
-	m.anchor.store(nameBundle, m.sealed)
 	m.removeStalePaths()
 	m.adjust()
 	m.steps.file = nil
@@ -96,6 +98,10 @@ func (m *master) retireOthers() {
 	now := time.Now()
 	for _, d := range m.draining {
 		d.retire(now, m.graceful(d.Generation))
+	}
+	if len(m.draining) > 0 {
+		m.cutOldest()
+		m.keep()
 	}
 }
 
