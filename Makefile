@@ -46,7 +46,7 @@ bench: ## what a handover costs
 	$(GO) test -run '^$$' -bench . ./integration/...
 
 soak: ## 200 reloads under a million requests, minutes
-	HANDOVER_SOAK=1 $(GO) test -count=1 -run TestSoak -timeout 60m ./integration/
+	HANDOVER_SOAK=1 $(GO) test -v -count=1 -run TestSoak -timeout 60m ./integration/
 
 clean: ## remove what was built
 	rm -rf bin
