@@ -90,6 +90,7 @@ var spoiledPairs = []spoiled{
 		blocks := harness.Blocks(good.Cert)
 		return append(blocks[1], blocks[0]...)
 	})},
+	{check: "chain.incomplete", pair: cert(func(_ *harness.Certs, good harness.Pair) []byte { return harness.Blocks(good.Cert)[0] })},
 	{check: "time.expired", pair: leaf(harness.Leaf{NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})},
 	{check: "time.not_yet", pair: leaf(harness.Leaf{NotBefore: time.Now().Add(24 * time.Hour)})},
 	{check: "name.missing", pair: leaf(harness.Leaf{Names: []string{"www." + harness.Name}})},
