@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/user"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/process"
 	"example.com/handover/worker/wire"
 )
 
@@ -30,25 +32,11 @@ func (m *master) command() (path string, args, env []string) {
 // self is the running binary, also when its file is gone.
 const self = "/proc/self/exe"
 
-// misleading are the variables that a worker must not inherit.
-var misleading = []string{"TABLEFLIP_", "HANDOVER_", "LISTEN_", "NOTIFY_SOCKET=", "WATCHDOG_", "MAINPID="}
-
 // workerEnvironment is ours less what would mislead a worker. Each worker gets
 // its share of the CPUs, unless GOMAXPROCS says otherwise.
 func workerEnvironment(own []string, workers int) []string {
-	env := make([]string, 0, len(own)+4)
-	set := false
-	for _, v := range own {
-		keep := true
-		for _, prefix := range misleading {
-			keep = keep && !strings.HasPrefix(v, prefix)
-		}
-		if keep {
-			env = append(env, v)
-		}
-		set = set || strings.HasPrefix(v, "GOMAXPROCS=")
-	}
-	if !set {
+	env := process.Environment(own)
+	if !slices.ContainsFunc(own, func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") }) {
 		env = append(env, "GOMAXPROCS="+strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/max(1, workers))))
 	}
 	return env
@@ -90,4 +78,12 @@ func credentialOf(c *config.Config) (*syscall.Credential, error) {
 		credential.Gid = uint32(gid)
 	}
 	return credential, nil
+}
+
+// workerUID returns the account that workers run as.
+func workerUID(c *config.Config) int {
+	if credential, err := credentialOf(c); err == nil && credential != nil {
+		return int(credential.Uid)
+	}
+	return os.Geteuid()
 }

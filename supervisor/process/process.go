@@ -113,17 +113,59 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return sigerr
 }
 
+// SignalGroup sends sig to the whole process group that the process leads. It
+// reaches a member that has outlived the leader only where the kernel knows
+// groups by pidfd (Linux 6.9), or while the leader was not reaped yet: else its
+// number may be another group's by now. A group without members gives
+// os.ErrProcessDone.
+func (p *Process) SignalGroup(sig syscall.Signal) error {
+	raw, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return os.ErrProcessDone
+	}
+	var sigerr error
+	if err := raw.Control(func(fd uintptr) {
+		sigerr = unix.PidfdSendSignal(int(fd), sig, nil, signalProcessGroup)
+		if !errors.Is(sigerr, unix.EINVAL) {
+			return
+		}
+		if sigerr = unix.PidfdSendSignal(int(fd), 0, nil, 0); sigerr == nil {
+			sigerr = unix.Kill(-p.Pid, sig)
+		}
+	}); err != nil || errors.Is(sigerr, unix.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return sigerr
+}
+
+// signalProcessGroup is PIDFD_SIGNAL_PROCESS_GROUP of pidfd_send_signal(2).
+const signalProcessGroup = 1 << 2
+
 // WaitGone returns when the process has ended, or the Process was closed.
 func (p *Process) WaitGone() {
 	raw, err := p.pidfd.SyscallConn()
 	if err != nil {
 		return
 	}
-	_ = raw.Read(func(fd uintptr) bool {
-		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(poll, 0)
-		return n > 0 || (err != nil && !errors.Is(err, unix.EINTR))
-	})
+	_ = raw.Read(gone)
+}
+
+// Gone says whether the process has ended, reaped or not.
+func (p *Process) Gone() bool {
+	raw, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return true
+	}
+	ended := false
+	err = raw.Control(func(fd uintptr) { ended = gone(fd) })
+	return ended || err != nil
+}
+
+// gone asks a pidfd, which can be read once its process has ended.
+func gone(pidfd uintptr) bool {
+	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(poll, 0)
+	return n > 0 || (err != nil && !errors.Is(err, unix.EINTR))
 }
 
 // Wait waits for a child, reaps it and returns how it ended. The child of

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -296,5 +297,44 @@ func TestDescribeSaysHowAProcessEnded(t *testing.T) {
 		if got := Describe(status); got != want {
 			t.Errorf("status %#x: got %q, want %q", uint32(status), got, want)
 		}
+	}
+}
+
+// TestAGroupIsSignalledAsAWhole has a leader that has ended and a member that
+// has not: until the leader is reaped its number is still the group's.
+func TestAGroupIsSignalledAsAWhole(t *testing.T) {
+	t.Parallel()
+	r, w := pipe(t)
+	pid, _, err := syscall.StartProcess("/bin/sh", []string{"sh", "-c", "sleep 1000 & exit 3"}, &syscall.ProcAttr{
+		Files: []uintptr{uintptr(wire.Descriptor(w)), uintptr(wire.Descriptor(w))},
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
+	})
+	_ = w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Find(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	p.WaitGone()
+	if !p.Gone() {
+		t.Error("the leader has ended and is not gone")
+	}
+	if err := p.SignalGroup(syscall.SIGKILL); err != nil {
+		t.Errorf("signal: %v; want it sent", err)
+	}
+	_ = readAll(t, r) // ends when nobody has the other end any more
+	if status, err := p.Wait(); err != nil || status.ExitStatus() != 3 {
+		t.Errorf("the leader: %s, %v; want exit status 3", Describe(status), err)
+	}
+}
+
+func TestEnvironmentLeavesOutWhatMisleads(t *testing.T) {
+	t.Parallel()
+	own := []string{"PATH=/bin", "HANDOVER_ANCHOR=7", "LISTEN_FDS=1", "NOTIFY_SOCKET=/n", "NOTIFY_SOCKETS=kept", "WATCHDOG_USEC=1", "TABLEFLIP_X=1", "MAINPID=1"}
+	if got, want := Environment(own), []string{"PATH=/bin", "NOTIFY_SOCKETS=kept"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
