@@ -29,7 +29,8 @@ func main() {
 	if wire.Role() == wire.RoleWorker {
 		os.Exit(end(app.Serve()))
 	}
-	os.Exit(end(application().Run(arrange(os.Args))))
+	app := application()
+	os.Exit(end(app.Run(append(os.Args[:1:1], arrange(os.Args[1:], app.Flags, app.Commands)...))))
 }
 
 // end shows what an error means and returns the exit code for it.
@@ -42,28 +43,41 @@ func end(err error) int {
 	return f.Code
 }
 
-// arrange lets flags follow the number of scale: the parser takes none after
-// the first other word.
-func arrange(args []string) []string {
-	at := slices.Index(args, "scale") + 1
-	if at == 0 || at >= len(args) || strings.HasPrefix(args[at], "-") || slices.Contains(args[:at], "run") {
-		return args
+// arrange puts the flags of each command before its other words: the parser
+// takes none after the first of those. What follows "run" is another program's.
+func arrange(args []string, flags []cli.Flag, commands []*cli.Command) []string {
+	var before, words []string
+	for len(args) > 0 {
+		word := args[0]
+		at := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.Name == word })
+		valued := slices.ContainsFunc(flags, func(f cli.Flag) bool {
+			_, alone := f.(*cli.BoolFlag)
+			return !alone && strings.HasPrefix(word, "-") && slices.Contains(f.Names(), strings.TrimLeft(word, "-"))
+		})
+		switch {
+		case word == "--", at >= 0 && word == "run" && len(words) == 0:
+			return slices.Concat(before, args[:1], words, args[1:])
+		case at >= 0 && len(words) == 0:
+			return slices.Concat(before, args[:1], arrange(args[1:], commands[at].Flags, commands[at].Subcommands))
+		case valued && len(args) == 1: // the parser is to miss the value, not to take a word for it
+			return append(before, word)
+		case valued:
+			before, args = append(before, args[:2]...), args[2:]
+		case strings.HasPrefix(word, "-"):
+			before, args = append(before, word), args[1:]
+		default:
+			words, args = append(words, word), args[1:]
+		}
 	}
-	number := args[at]
-	return append(slices.Delete(slices.Clone(args), at, at+1), number)
+	return append(before, words...)
 }
 
 func application() *cli.App {
 	commands := []*cli.Command{
-		runCommand(), checkCommand(), reloadCommand(), statusCommand(), scaleCommand(),
-		reopenCommand(), stopCommand(), versionCommand(), helpCommand(),
+		runCommand(), checkCommand(), reloadCommand(), rotateCommand(), statusCommand(), certsCommand(),
+		scaleCommand(), reopenCommand(), stopCommand(), versionCommand(), helpCommand(),
 	}
-	for _, c := range commands {
-		c.HideHelpCommand, c.OnUsageError = true, misused
-		if c.Name != "version" && c.Name != "help" {
-			c.Flags = append([]cli.Flag{configFlag()}, c.Flags...)
-		}
-	}
+	equip(commands)
 	return &cli.App{
 		Name: "handover", HelpName: "handover", Usage: "pre-forked workers that are replaced without losing a request",
 		UsageText:   "handover COMMAND [-c FILE] [OPTIONS]\nhandover help COMMAND",
@@ -72,6 +86,17 @@ func application() *cli.App {
 		HideHelpCommand: true, HideVersion: true, OnUsageError: misused, Action: noCommand,
 		// Errors are shown and turned into an exit code in one place: end.
 		ExitErrHandler: func(*cli.Context, error) {},
+	}
+}
+
+// equip gives commands what all of them have.
+func equip(commands []*cli.Command) {
+	for _, c := range commands {
+		c.HideHelpCommand, c.OnUsageError = true, misused
+		if c.Name != "version" && c.Name != "help" {
+			c.Flags = append([]cli.Flag{configFlag()}, c.Flags...)
+		}
+		equip(c.Subcommands)
 	}
 }
 
@@ -97,7 +122,8 @@ func jsonFlag() cli.Flag {
 }
 
 func output(c *cli.Context) command.Output {
-	return command.Output{File: os.Stdout, JSON: c.Bool("json")}
+	asked := func(level *cli.Context) bool { return level.Bool("json") } // "certs --json rollback" asks too
+	return command.Output{File: os.Stdout, JSON: slices.ContainsFunc(c.Lineage(), asked)}
 }
 
 func runCommand() *cli.Command {
@@ -129,29 +155,51 @@ func run(c *cli.Context) error {
 func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name: "check", Usage: "judge configuration and certificates as a reload would",
-		Flags: []cli.Flag{jsonFlag()},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "explain", Usage: "only explain the check `NAME`; all: list them"}, jsonFlag()},
 		Description: "Changes nothing. Certificates are compared with what a running instance serves.\nExits 0, 65 or 78.\n\n" +
-			"  handover check && handover reload\n" +
-			"  handover check --json | jq '.checks[].name'",
-		Action: alone(func(c *cli.Context) error { return command.Check(c.Context, configPath(c), output(c)) }),
+			"  handover check && handover reload\n  handover check --json | jq '.checks[].name'\n" +
+			"  handover check --explain chain.incomplete",
+		Action: alone(func(c *cli.Context) error {
+			if c.IsSet("explain") {
+				return command.ExplainCheck(c.String("explain"), output(c))
+			}
+			return command.Check(c.Context, configPath(c), output(c))
+		}),
 	}
 }
 
 func reloadCommand() *cli.Command {
 	return &cli.Command{
 		Name: "reload", Usage: "as HUP, but wait, show each step, and say how it ended",
-		Flags: []cli.Flag{
-			&cli.DurationFlag{Name: "timeout", Value: time.Minute, DefaultText: "60s", Usage: "wait this `LONG` for the outcome"},
-			&cli.StringSliceFlag{Name: "allow", Usage: "only warn of `CHECK`, this once; may be repeated"},
-			jsonFlag(),
-		},
+		Flags: changeFlags(),
 		Description: "When it exits 0 every new connection meets the new generation and its certificates.\n\n" +
 			"  certbot renew --deploy-hook 'handover reload -c /etc/handover/config.toml'\n" +
 			"  handover reload --timeout 5m --allow name.lost",
-		Action: alone(func(c *cli.Context) error {
-			return command.Reload(c.Context, configPath(c), c.Duration("timeout"), c.StringSlice("allow"), output(c))
-		}),
+		Action: alone(func(c *cli.Context) error { return change(c).Reload(c.Context) }),
 	}
+}
+
+func rotateCommand() *cli.Command {
+	return &cli.Command{
+		Name: "rotate", Usage: "take the certificates on disk in place: no process is replaced",
+		Flags: append(changeFlags(), &cli.BoolFlag{Name: "new-tickets", DisableDefaultText: true, Usage: "no client resumes a session of before"}),
+		Description: "Connections live on, websockets too. If nothing on disk is new it says \"unchanged\" and exits 0.\n\n" +
+			"  certbot renew --deploy-hook 'handover rotate -c /etc/handover/config.toml'\n  handover rotate --new-tickets",
+		Action: alone(func(c *cli.Context) error { return change(c).Rotate(c.Context, c.Bool("new-tickets")) }),
+	}
+}
+
+// changeFlags are those of every command that has something else served.
+func changeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.DurationFlag{Name: "timeout", Value: time.Minute, DefaultText: "60s", Usage: "wait this `LONG` for the outcome"},
+		&cli.StringSliceFlag{Name: "allow", Usage: "only warn of `CHECK`, this once; may be repeated"},
+		jsonFlag(),
+	}
+}
+
+func change(c *cli.Context) command.Change {
+	return command.Change{Path: configPath(c), Timeout: c.Duration("timeout"), Allow: c.StringSlice("allow"), Out: output(c)}
 }
 
 func statusCommand() *cli.Command {
@@ -161,6 +209,33 @@ func statusCommand() *cli.Command {
 		Description: "Exits 69 if nothing runs.\n\n" +
 			"  handover status\n  handover status --json | jq '.certificates[] | {name, not_after}'",
 		Action: alone(func(c *cli.Context) error { return command.Status(c.Context, configPath(c), output(c)) }),
+	}
+}
+
+func certsCommand() *cli.Command {
+	rollback := &cli.Command{
+		Name: "rollback", Usage: "serve the previous certificate again", UsageText: "handover certs rollback [-c FILE] [OPTIONS] [NAME]",
+		Flags: append(changeFlags(), &cli.BoolFlag{Name: "undo", DisableDefaultText: true, Usage: "serve what lies on disk again"}),
+		Description: "In place, of all certificates or of the one called NAME. It holds until its files change. Needs state_dir.\n\n" +
+			"  handover certs rollback example.org\n  handover certs rollback --undo",
+		Action: func(c *cli.Context) error {
+			if second := c.Args().Get(1); second != "" {
+				return status.Failed(status.ExitUsage, more(c), "unexpected argument %q", second)
+			}
+			return change(c).Rollback(c.Context, c.Args().First(), c.Bool("undo"))
+		},
+	}
+	return &cli.Command{
+		Name: "certs", Usage: "show what is served, what is on disk, and until when", Flags: []cli.Flag{jsonFlag()},
+		UsageText:   "handover certs [-c FILE] [--json]\nhandover certs rollback [-c FILE] [OPTIONS] [NAME]",
+		Description: "Exits 69 if nothing runs.\n\n  handover certs\n  handover certs --json | jq '.certificates[] | select(.disk != \"same\")'",
+		Subcommands: []*cli.Command{rollback},
+		Action: func(c *cli.Context) error {
+			if name := c.Args().First(); name != "" {
+				return unknown(c, name, c.Command.Subcommands)
+			}
+			return command.Certs(c.Context, configPath(c), output(c))
+		},
 	}
 }
 
@@ -209,14 +284,15 @@ func helpCommand() *cli.Command {
 		Name: "help", Usage: "explain a command", UsageText: "handover help [COMMAND]",
 		Description: "The same as COMMAND --help:\n\n  handover help reload",
 		Action: func(c *cli.Context) error {
-			name := c.Args().First()
-			switch {
-			case name == "":
-				return cli.ShowAppHelp(c)
-			case c.App.Command(name) == nil:
-				return unknown(c, name)
+			words, commands := c.Args().Slice(), c.App.Commands
+			for _, name := range words {
+				at := slices.IndexFunc(commands, func(k *cli.Command) bool { return k.Name == name })
+				if at < 0 {
+					return unknown(c, name, commands)
+				}
+				commands = commands[at].Subcommands
 			}
-			return cli.ShowCommandHelp(c.Lineage()[1], name)
+			return c.App.Run(slices.Concat([]string{c.App.Name}, words, []string{"--help"}))
 		},
 	}
 }
@@ -234,17 +310,17 @@ func alone(action cli.ActionFunc) cli.ActionFunc {
 // noCommand is what happens when the first word is none of the commands.
 func noCommand(c *cli.Context) error {
 	if name := c.Args().First(); name != "" {
-		return unknown(c, name)
+		return unknown(c, name, c.App.Commands)
 	}
 	return status.Failed(status.ExitUsage, `"handover --help" lists the commands, "handover run" starts with built-in defaults`, "no command given")
 }
 
-func unknown(c *cli.Context, name string) error {
-	names := make([]string, 0, len(c.App.Commands))
-	for _, command := range c.App.Commands {
+func unknown(c *cli.Context, name string, commands []*cli.Command) error {
+	names := make([]string, 0, len(commands))
+	for _, command := range commands {
 		names = append(names, command.Name)
 	}
-	hint := meant(name, names) + `"handover --help" lists the commands`
+	hint := fmt.Sprintf("%s%q lists the commands", meant(name, names), strings.TrimSuffix(c.Command.HelpName, " help")+" --help")
 	return status.Failed(status.ExitUsage, hint, "unknown command %q", name)
 }
 

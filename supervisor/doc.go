@@ -11,14 +11,19 @@
 //	   └─ master N+1, only during a handover; master N exits when it is ready.
 //
 // A reload, as package handover decides it and package master carries it out:
-// master N judges what lies on disk, and refuses cheaply; tableflip starts
-// master N+1 from the binary on disk with the same sockets; that one reads
-// config and certificates once more, checks them, seals the checked bytes in
-// memory, starts its workers with them and proves each over a private
-// connection; it declares itself ready, and master N exits at once; the new
-// workers are told "go" and accept; the old ones lose their serve pipe, close
+// master N judges what lies on disk, and refuses cheaply; the bytes that passed
+// lie in sealed memory from then on; tableflip starts master N+1 from the binary
+// on disk with the same sockets; that one starts its workers with those bytes
+// (or judges again, if the config or the program is another) and proves each over
+// a private connection; it declares itself ready, and master N exits at once; the
+// new workers are told "go" and accept; the old ones lose their serve pipe, close
 // their listeners and drain. When none of them accepts any more, the reload is
 // done.
+//
+// A rotation replaces no process: the master judges the certificates, every
+// worker prepares them beside those it serves and proves them over a private
+// connection, and only when all have done so is any told to serve them. Files
+// that are watched, a time that has come and a way back lead to rotations too.
 //
 // What must survive a killed master lies in the anchor's store: the sockets,
 // the accepted config and certificates, and the write end of each generation's

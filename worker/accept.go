@@ -52,16 +52,16 @@ func (p *probes) receive() {
 		if err != nil {
 			return
 		}
-		var c net.Conn = p.roster.add(raw, false)
-		if probe.TLS {
-			config := p.configFor(probe)
-			if config == nil {
-				_ = c.Close()
-				continue
-			}
-			c = tls.Server(c, config)
+		c := p.roster.add(raw, false)
+		c.probe = probe
+		switch {
+		case !probe.TLS:
+			p.offer(c)
+		case p.tls == nil:
+			_ = c.Close()
+		default:
+			p.offer(tls.Server(c, p.tls))
 		}
-		p.offer(c)
 	}
 }
 
@@ -72,22 +72,6 @@ func (p *probes) offer(c net.Conn) {
 	case <-p.closed:
 		_ = c.Close()
 	}
-}
-
-// configFor returns what a probe is to be served with: the clients' configuration,
-// or one that differs from it only in knowing a single pair. It is nil if there
-// is none.
-func (b *boot) configFor(probe wire.Probe) *tls.Config {
-	if b.tls == nil || probe.Pair == 0 {
-		return b.tls
-	}
-	if probe.Pair > len(b.certificates.all) {
-		return nil
-	}
-	only := b.certificates.all[probe.Pair-1]
-	config := b.tls.Clone()
-	config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return only.load() }
-	return config
 }
 
 // Accept waits for the next probe.

@@ -15,15 +15,16 @@ import (
 )
 
 // boot is what a worker builds from its settings and inherited descriptors
-// before it says ready. It is not changed afterwards.
+// before it says ready. It is not changed afterwards, but for what the rotation
+// serves.
 type boot struct {
-	settings     wire.Settings
-	sockets      []socket
-	certificates *certificates // nil without TLS
-	tls          *tls.Config   // nil without TLS
-	slot         *wire.Slot
-	packets      *wire.Packets // on which the probes come
-	log          *slog.Logger
+	settings wire.Settings
+	sockets  []socket
+	rotation *rotation   // nil without TLS
+	tls      *tls.Config // the rotation's front; nil without TLS
+	slot     *wire.Slot
+	packets  *wire.Packets // on which the probes come
+	log      *slog.Logger
 }
 
 // socket is this worker's copy of one listening socket.
@@ -99,25 +100,17 @@ func (b *boot) readBundle(f *os.File) error {
 	if f == nil {
 		return nil
 	}
-	sealed, err := wire.ReadSealed(f)
+	mapped, err := wire.OpenBundle(f)
 	if err != nil {
 		return err
 	}
-	pairs, err := wire.DecodeBundle(sealed)
-	if err != nil {
+	if mapped.Len() == 0 {
+		return mapped.Close()
+	}
+	if b.rotation, err = newRotation(b.settings, mapped); err != nil {
 		return err
 	}
-	if len(pairs) == 0 {
-		return nil
-	}
-	if b.certificates, err = newCertificates(pairs); err != nil {
-		return err
-	}
-	b.tls = &tls.Config{
-		MinVersion:     b.settings.MinVersion,
-		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: b.certificates.choose,
-	}
+	b.tls = b.rotation.front
 	return nil
 }
 

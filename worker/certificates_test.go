@@ -12,66 +12,83 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"io"
+	"maps"
 	"math/big"
+	"net"
 	"net/http"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"example.com/handover/worker/wire"
 )
 
-// newPair makes a certificate for names.
-func newPair(t *testing.T, names ...string) wire.Pair {
+// newPair makes a certificate for names, which may be addresses.
+func newPair(t testing.TB, names ...string) wire.Pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(t, err)
 	return pairOf(t, key, names...)
 }
 
-func newRSAPair(t *testing.T, names ...string) wire.Pair {
+func newRSAPair(t testing.TB, names ...string) wire.Pair {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	check(t, err)
 	return pairOf(t, key, names...)
 }
 
-func pairOf(t *testing.T, key crypto.Signer, names ...string) wire.Pair {
+func pairOf(t testing.TB, key crypto.Signer, names ...string) wire.Pair {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: names[0]},
-		DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		BasicConstraintsValid: true, IsCA: true, // so that it can be a client authority too
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	check(t, err)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
 	check(t, err)
-	return wire.Pair{Name: names[0], Names: names, Chain: [][]byte{der}, Key: pkcs8}
+	return wire.Pair{Name: names[0], Chain: [][]byte{der}, Key: pkcs8}
 }
 
-func TestCertificateIsChosenByName(t *testing.T) {
-	t.Parallel()
-	pairs := []wire.Pair{newPair(t, "first.example"), newPair(t, "*.wild.example", "Other.example")}
-	c, err := newCertificates(pairs)
-	check(t, err)
-	for host, want := range map[string]string{
-		"first.example": "first.example", "FIRST.example.": "first.example", "a.wild.example": "*.wild.example",
-		"a.b.wild.example": "first.example", "wild.example": "first.example", "other.example": "*.wild.example",
-		"": "first.example", "unknown": "first.example",
-	} {
-		got, err := c.choose(&tls.ClientHelloInfo{ServerName: host})
+// bundleOf has each pair serve the names of its certificate, an earlier one first.
+func bundleOf(t testing.TB, pairs ...wire.Pair) wire.Bundle {
+	t.Helper()
+	hosts := map[string][]int{}
+	for i, p := range pairs {
+		leaf, err := x509.ParseCertificate(p.Chain[0])
 		check(t, err)
-		if got.Leaf.DNSNames[0] != want {
-			t.Errorf("certificate for %q: got %q, want %q", host, got.Leaf.DNSNames[0], want)
+		for _, name := range leaf.DNSNames {
+			hosts[strings.ToLower(name)] = append(hosts[strings.ToLower(name)], i)
+		}
+		for _, ip := range leaf.IPAddresses {
+			hosts[ip.String()] = append(hosts[ip.String()], i)
 		}
 	}
-	broken := newPair(t, "broken.example")
-	broken.Key = nil
-	if _, err := newCertificates([]wire.Pair{broken}); err == nil {
-		t.Error("first pair without a key: got no error")
+	b := wire.Bundle{Pairs: pairs}
+	for _, name := range slices.Sorted(maps.Keys(hosts)) {
+		b.Hosts = append(b.Hosts, wire.Host{Name: name, Pairs: hosts[name]})
 	}
-	if _, err := x509.ParseCertificate(broken.Chain[0]); err != nil {
-		t.Errorf("chain of the broken pair: %v", err)
-	}
+	return b
+}
+
+func sealBundle(t testing.TB, b wire.Bundle) *os.File {
+	t.Helper()
+	f, err := wire.SealBundle(b)
+	check(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+	return f
 }
 
 func TestAProbeIsServedWithThePairItAsksFor(t *testing.T) {

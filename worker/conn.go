@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"example.com/handover/worker/wire"
 )
 
 // conn is one connection of the roster, beneath TLS, so that hijacking and
@@ -15,13 +17,15 @@ import (
 type conn struct {
 	net.Conn
 	roster *roster
-	client bool // and not a probe
+	client bool       // and not a probe
+	probe  wire.Probe // how one is to be served; not changed after its start
 	closed atomic.Bool
 	phase  atomic.Int32
 	since  atomic.Int64 // of waiting alone: when it began, since roster.began
 	heard  atomic.Int64 // of waiting alone: when it began or a byte last arrived
 	framed atomic.Pointer[framedConn]
-	chosen atomic.Pointer[tls.Certificate] // nil without TLS and for a resumed session
+	chosen atomic.Pointer[tls.Certificate] // nil without TLS, and until its client has spoken
+	owing  atomic.Bool                     // the client has said hello, and this side has not answered yet
 }
 
 // The phases. To http.Server.Shutdown some of them look alike: it drops a request
@@ -77,13 +81,15 @@ func (c *conn) open() bool {
 }
 
 // over says whether a request need not be waited for any longer: the grace has
-// passed, and none is arriving, or too slowly. A drain waits since settling.
+// passed, and none is arriving, or too slowly. A drain waits since settling. That
+// nothing arrives from a client whom this side owes its half of a handshake says
+// nothing: to sign with a large key on a busy machine takes more than a second.
 func (c *conn) over(now, settling, grace time.Duration) bool {
 	if c.phase.Load() != waiting {
 		return false
 	}
 	end := time.Duration(c.since.Load()) + grace
-	return now >= end && (now-time.Duration(c.heard.Load()) > silence || now > max(settling, end)+settleTimeout)
+	return now >= end && (!c.owing.Load() && now-time.Duration(c.heard.Load()) > silence || now > max(settling, end)+settleTimeout)
 }
 
 func (c *conn) Read(b []byte) (int, error) {
@@ -92,6 +98,15 @@ func (c *conn) Read(b []byte) (int, error) {
 		c.heard.Store(int64(c.roster.now()))
 	}
 	return n, err
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	if c.owing.Load() {
+		// crypto/tls writes its whole flight at once, when it has signed it.
+		c.heard.Store(int64(c.roster.now()))
+		c.owing.Store(false)
+	}
+	return c.Conn.Write(b)
 }
 
 // ReadFrom keeps sendfile and splice in reach of plain connections.

@@ -54,6 +54,28 @@
 // again (RFC 9112, section 9.6). It is a promise of Serve; what Listeners can
 // promise stands there.
 //
+// # Certificates
+//
+// A bundle is mapped and its pairs are parsed when a client asks for them, so a
+// worker costs the same with one pair and with thousands. It changes in place:
+// the master's Prepare has the next one built beside the one in service, probes
+// see it, and Swap sets one pointer. A handshake reads that pointer once, when its
+// client has spoken, and takes from it all that it needs: configuration and
+// certificate. So there is no moment at which a client could meet half of each;
+// connections that are open are not touched, and none of them, however long it
+// lives, keeps the bundle of its day in memory: a count of the handshakes that
+// are choosing says when it can be unmapped. The garbage collector could say it
+// too, but not when.
+//
+// Whether a client is served at all is decided at the same place, and not in
+// tls.Config.GetCertificate, which is not asked for a session that is resumed: the
+// sni policy holds for those as well. Ticket keys are the master's, the same in
+// all workers and generations. After a change of the authorities that clients'
+// certificates must lead to, crypto/tls resumes only what they still vouch for.
+//
+// Probes are asked for no certificate and get no ticket; one that names a pair is
+// served whatever the policy.
+//
 // # What it refuses
 //
 // It does not serve a process that no supervisor started, never turns a listening

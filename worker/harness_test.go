@@ -101,6 +101,9 @@ func (p *parcel) add(name string, f *os.File) {
 func start(t *testing.T, p plan) *master {
 	t.Helper()
 	fillIn(&p)
+	if p.pairs == nil {
+		p.pairs = []wire.Pair{newPair(t, "localhost")}
+	}
 	m := &master{t: t, exited: make(chan syscall.WaitStatus, 1)}
 	var inherited parcel
 	m.ctl = packets(t, wire.DescriptorControl, inherited.add)
@@ -131,22 +134,8 @@ func start(t *testing.T, p plan) *master {
 		m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings})
 		return m
 	}
-	bundle := sealBundle(t, p.pairs)
-	m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings}, bundle)
-	_ = bundle.Close()
+	m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings}, sealBundle(t, bundleOf(t, p.pairs...)))
 	return m
-}
-
-func sealBundle(t *testing.T, pairs []wire.Pair) *os.File {
-	t.Helper()
-	if pairs == nil {
-		pairs = []wire.Pair{newPair(t, "localhost")}
-	}
-	b, err := wire.EncodeBundle(pairs)
-	check(t, err)
-	sealed, err := wire.Seal("bundle", b)
-	check(t, err)
-	return sealed
 }
 
 // spawn starts the process and the goroutine that reaps it.
@@ -321,7 +310,7 @@ func dial(t *testing.T, s testSocket, protocols ...string) net.Conn {
 
 func socketPath(t *testing.T) string { return filepath.Join(t.TempDir(), "s") }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

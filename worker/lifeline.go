@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -16,14 +17,16 @@ import (
 
 // lifeline ties this process to its master. Three goroutines listen, each until
 // its descriptor or the process ends: to ctl, to the serve pipe, to SIGTERM.
-// What they hear they say by closing a channel, each of which has one closer.
+// What they hear they say by closing a channel, each of which has one closer. A
+// fourth, from ready until the process ends, does what is ordered of certificates.
 type lifeline struct {
-	ctl       *wire.Packets // read by hear alone; written by Serve or Listeners
+	ctl       *wire.Packets // read by hear alone; written by Serve or Listeners, then by obey
 	err       error         // why there is none
 	accepting *os.File
 	gone      *os.File // held, for the garbage collector would close it; ends with the process
 
 	settings chan assignment // the first message
+	orders   *orders         // put by hear, taken by obey
 	started  chan struct{}   // closed at "go"
 	ending   chan struct{}   // closed when the drain is to begin
 	draining chan struct{}   // closed when accepting has ended, for Listeners a moment later
@@ -46,6 +49,7 @@ var line = tie()
 func tie() *lifeline {
 	l := &lifeline{
 		settings: make(chan assignment, 1),
+		orders:   newOrders(),
 		started:  make(chan struct{}),
 		ending:   make(chan struct{}),
 		draining: make(chan struct{}),
@@ -104,6 +108,9 @@ func (l *lifeline) hear(stderr *os.File) {
 		if err == nil && m.Kind == wire.KindReopen && len(p.Files) > 0 {
 			stderr = l.reopen(stderr, &p)
 		}
+		if err == nil {
+			l.order(m, &p)
+		}
 		p.Close()
 		switch {
 		case err != nil && l.hasStarted():
@@ -155,6 +162,31 @@ func (l *lifeline) assign(m wire.Message, p *wire.Packet) {
 	case l.settings <- a:
 	default:
 		a.close()
+	}
+}
+
+// order puts what concerns certificates aside for obey.
+func (l *lifeline) order(m wire.Message, p *wire.Packet) {
+	switch m.Kind {
+	case wire.KindPrepare, wire.KindSwap, wire.KindForget, wire.KindTickets:
+	default:
+		return
+	}
+	o := order{Message: m}
+	if len(p.Files) > 0 {
+		o.bundle, p.Files = p.Files[0], p.Files[1:]
+	}
+	l.orders.put(o)
+}
+
+// obey carries out the orders and answers them, until the process ends.
+func (l *lifeline) obey(r *rotation) {
+	for {
+		for _, o := range l.orders.take() {
+			if answer, ok := r.obey(o); ok {
+				_ = l.say(answer) // a master that is gone needs none
+			}
+		}
 	}
 }
 
@@ -221,8 +253,15 @@ func (l *lifeline) prepare() (*boot, error) {
 	return b, nil
 }
 
-// ready says that the proof may begin.
-func (l *lifeline) ready() error { return l.say(wire.Message{Kind: wire.KindReady}) }
+// ready says that the proof may begin, and has the orders carried out that came
+// meanwhile: what they lead to can be proven from here on.
+func (l *lifeline) ready() error {
+	if err := l.say(wire.Message{Kind: wire.KindReady}); err != nil {
+		return err
+	}
+	go l.obey(l.boot.Load().rotation)
+	return nil
+}
 
 // fail tells the master why this worker cannot serve, and returns that.
 func (l *lifeline) fail(err error) error {
@@ -230,7 +269,14 @@ func (l *lifeline) fail(err error) error {
 	return err
 }
 
+// maxText bounds what a worker says of a failure. A message that is too long to
+// be sent would leave the master without an answer.
+const maxText = 4 << 10
+
 func (l *lifeline) say(m wire.Message) error {
+	if len(m.Text) > maxText {
+		m.Text = strings.ToValidUTF8(m.Text[:maxText], "") + "…"
+	}
 	b, err := wire.Encode(m)
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ var programs = map[string]func() error{
 		AtExit(func() { select {} })
 		return Serve(routes())
 	},
+	"late": late,
 	"twice": func() error {
 		go func() { _ = Serve(routes()) }()
 		<-line.started
@@ -139,6 +140,16 @@ func foreign() error {
 	<-Draining()
 	loops.Wait()
 	return server.Shutdown(context.Background())
+}
+
+// late is a program whose own start takes until the master has ordered something.
+func late() error {
+	<-line.orders.more
+	select {
+	case line.orders.more <- struct{}{}:
+	default:
+	}
+	return Serve(routes())
 }
 
 // deaf accepts, and does not care about drains.

@@ -255,3 +255,22 @@ func TestDrainingIsSaidAfterAcceptingHasEnded(t *testing.T) {
 	}
 	m.awaitExit(0)
 }
+
+func TestAHandshakeThatTakesThisSideLongIsNotSilence(t *testing.T) {
+	t.Parallel()
+	const grace = time.Second
+	c := &conn{roster: newRoster(new(wire.Slot))}
+	c.await()
+	begun := time.Duration(c.since.Load())
+	late := begun + grace + 2*silence
+	if !c.over(late, begun, grace) {
+		t.Error("a silent client: is waited for, want it given up")
+	}
+	c.owing.Store(true) // it has said hello, and the signature takes its time
+	if c.over(late, begun, grace) {
+		t.Error("a client that waits for its half of the handshake: is given up, want it waited for")
+	}
+	if !c.over(begun+grace+settleTimeout+silence, begun, grace) {
+		t.Error("a handshake without an end: is waited for, want an end to it")
+	}
+}

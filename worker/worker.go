@@ -57,15 +57,19 @@ type Identity struct {
 }
 
 // Identify returns the identity under which this worker answers r. Before it
-// serves, and without a supervisor, it is empty.
+// serves, and without a supervisor, it is empty. The certificate is that of the
+// connection, whatever has been rotated since; where its session was resumed, the
+// one that a full handshake would have got. A server that came by Listeners does
+// not say on which connection r arrived: there it is the one that a new client of
+// the same name gets.
 func Identify(r *http.Request) Identity {
 	b := line.boot.Load()
 	if b == nil {
 		return Identity{}
 	}
 	id := Identity{Generation: b.settings.Generation, Slot: b.settings.Slot}
-	if r.TLS != nil && b.certificates != nil {
-		id.Certificate = b.certificates.serving(r)
+	if r.TLS != nil && b.rotation != nil {
+		id.Certificate = b.rotation.leaf(r)
 	}
 	return id
 }

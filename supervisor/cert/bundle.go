@@ -2,156 +2,184 @@ package cert
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
-	"errors"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
-	"time"
+	"strings"
 
 	"example.com/handover/supervisor/config"
-	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
 )
 
-// Bundle is what workers serve: certificates that passed the checks together.
-// Nobody changes it; it is safe for use by several goroutines.
+// Bundle is what workers serve, in sealed memory: certificates that passed the
+// checks together. Nobody changes it; it is safe for use by several goroutines
+// until it is closed.
 type Bundle struct {
 	Certificates []Certificate // in the order of the configuration
+
+	sealed *os.File
+	mapped *wire.Mapped
+	notes  bundleNotes
 }
 
-// Certificate is one chain with its key.
-type Certificate struct {
-	Name          string   // how it is called in output
-	Names         []string // the DNS names and addresses it is for
-	Fingerprint   string   // SHA-256 of the leaf, lower-case hex
-	NotBefore     time.Time
-	NotAfter      time.Time
-	ChainNotAfter time.Time // the earliest end along the chain
-	Chain         [][]byte  // DER, leaf first
-	SelfSigned    bool      // made on the spot
-
-	key []byte // PKCS #8; not exported, so that nothing prints it
+// bundleNotes is what the bundle as a whole says to later masters.
+type bundleNotes struct {
+	Prover string `json:"prover"` // what proved the pairs, and under which settings; empty: unknown
 }
 
-// newCertificate describes a chain that was parsed as a whole.
-func newCertificate(name string, parsed []*x509.Certificate, chain [][]byte, key []byte) Certificate {
-	leaf := parsed[0]
-	sum := sha256.Sum256(leaf.Raw)
-	end := leaf.NotAfter
-	for _, link := range parsed {
-		if link.NotAfter.Before(end) {
-			end = link.NotAfter
-		}
+// File is the sealed memory, for those who are to serve it. It stays the
+// bundle's.
+func (b *Bundle) File() *os.File { return b.sealed }
+
+// Close gives the memory back. Those who got the File keep theirs.
+func (b *Bundle) Close() {
+	_ = b.mapped.Close()
+	_ = b.sealed.Close()
+}
+
+// seal makes the bundle of what was accepted.
+func seal(list []*accepted, hosts []wire.Host, authorities [][]byte, notes bundleNotes) (*Bundle, error) {
+	text, err := json.Marshal(notes)
+	if err != nil {
+		return nil, fmt.Errorf("encode bundle: %v", err)
 	}
-	return Certificate{
-		Name:          name,
-		Names:         names(leaf),
-		Fingerprint:   hex.EncodeToString(sum[:]),
-		NotBefore:     leaf.NotBefore,
-		NotAfter:      leaf.NotAfter,
-		ChainNotAfter: end,
-		Chain:         chain,
-		SelfSigned:    leaf.Subject.CommonName == selfSignedName && selfSigned(leaf),
-		key:           key,
+	b := wire.Bundle{Hosts: hosts, ClientCAs: authorities, Notes: text, Pairs: make([]wire.Pair, len(list))}
+	described := make([]Certificate, len(list))
+	for i, a := range list {
+		b.Pairs[i] = wire.Pair{Name: a.Name, Chain: a.chain, Key: a.key, Notes: a.notes}
+		described[i] = a.Certificate
 	}
-}
-
-// Encode returns the form in which b is sealed and passed on. It contains the
-// keys.
-func (b *Bundle) Encode() ([]byte, error) {
-	pairs := make([]wire.Pair, 0, len(b.Certificates))
-	for _, c := range b.Certificates {
-		pairs = append(pairs, wire.Pair{Name: c.Name, Names: c.Names, Chain: c.Chain, Key: c.key})
-	}
-	return wire.EncodeBundle(pairs)
-}
-
-// Decode reads what Encode wrote, after a restart. It judges nothing again:
-// the content was sealed after it had passed. The Bundle keeps parts of data.
-func Decode(data []byte) (*Bundle, error) {
-	pairs, err := wire.DecodeBundle(data)
+	f, err := wire.SealBundle(b)
 	if err != nil {
 		return nil, err
 	}
-	b := &Bundle{}
-	for _, p := range pairs {
-		parsed := make([]*x509.Certificate, 0, len(p.Chain))
-		for i, der := range p.Chain {
-			c, err := parseCertificate(der)
-			if err != nil {
-				return nil, fmt.Errorf("decode bundle: certificate %q: part %d of %d: %v", p.Name, i+1, len(p.Chain), err)
-			}
-			parsed = append(parsed, c)
-		}
-		if len(parsed) == 0 || len(p.Key) == 0 {
-			return nil, fmt.Errorf("decode bundle: certificate %q: no chain or no key", p.Name)
-		}
-		b.Certificates = append(b.Certificates, newCertificate(p.Name, parsed, p.Chain, p.Key))
+	mapped, err := wire.OpenBundle(f)
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return newBundle(f, mapped, described, notes), nil
+}
+
+// newBundle sees to it that the memory is given back when nobody needs the
+// bundle any more. So whoever uses what lies in its mapping keeps it reachable.
+func newBundle(f *os.File, mapped *wire.Mapped, described []Certificate, notes bundleNotes) *Bundle {
+	b := &Bundle{Certificates: described, sealed: f, mapped: mapped, notes: notes}
+	runtime.AddCleanup(b, func(mapped *wire.Mapped) { _ = mapped.Close() }, mapped)
+	return b
+}
+
+// Open reads a sealed bundle, which becomes the Bundle's. It judges nothing
+// again: the content was sealed after it had passed.
+func Open(f *os.File) (*Bundle, error) {
+	mapped, err := wire.OpenBundle(f)
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	b := newBundle(f, mapped, nil, bundleNotes{})
+	if err := b.read(); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("decode bundle: %v", err)
 	}
 	return b, nil
 }
 
-// Published describes b for the status, as it is at the moment it was taken:
-// the disk holds the same.
-func (b *Bundle) Published() []status.Certificate {
-	list := make([]status.Certificate, 0, len(b.Certificates))
-	for _, c := range b.Certificates {
-		list = append(list, status.Certificate{
-			Name:          c.Name,
-			Fingerprint:   c.Fingerprint,
-			Names:         slices.Clone(c.Names),
-			NotBefore:     c.NotBefore,
-			NotAfter:      c.NotAfter,
-			ChainNotAfter: c.ChainNotAfter,
-			ChainLength:   len(c.Chain),
-			Disk:          driftNone,
-			SelfSigned:    c.SelfSigned,
-		})
+// read decodes the notes.
+func (b *Bundle) read() error {
+	if notes := b.mapped.Notes(); len(notes) > 0 {
+		if err := json.Unmarshal(notes, &b.notes); err != nil {
+			return err
+		}
 	}
-	return list
+	b.Certificates = make([]Certificate, b.mapped.Len())
+	errs := make([]error, b.mapped.Len())
+	each(b.mapped.Len(), func(i int) { errs[i] = json.Unmarshal(b.mapped.Pair(i).Notes, &b.Certificates[i]) })
+	for i, err := range errs {
+		if err != nil {
+			return fmt.Errorf("certificate %.100q: %v", b.mapped.Pair(i).Name, err)
+		}
+	}
+	return nil
 }
 
-// What Drift says of a certificate.
-const (
-	driftNone       = "same"
-	driftChanged    = "changed"
-	driftUnreadable = "unreadable"
-)
+// Ours says whether this very program, by these settings, proved what is in the
+// bundle.
+func (b *Bundle) Ours(tls config.TLS) bool {
+	by := prover(tls)
+	return by != "" && b.notes.Prover == by
+}
 
-// Drift says for each certificate of b, by name, whether the disk holds the
-// same as b. The sources must be those that b was taken from, in their order.
-// It reads once and waits for no writer. Times of files say nothing: a copy
-// keeps them. Of two certificates with one name the worse is told.
-func Drift(sources []config.Certificate, b *Bundle) map[string]string {
-	drift := map[string]string{}
+// PEM returns the chain and then the key of a pair, from 0, as one file in PEM.
+func (b *Bundle) PEM(i int) []byte {
+	defer runtime.KeepAlive(b)
+	p := b.mapped.Pair(i)
+	var text bytes.Buffer
+	for _, der := range p.Chain {
+		text.Write(pem.EncodeToMemory(&pem.Block{Type: labelCertificate, Bytes: der}))
+	}
+	text.Write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: p.Key}))
+	return text.Bytes()
+}
+
+// Same says whether clients would get the same from both bundles: chains, keys,
+// the choice among them, and who may connect. Of what was made on the spot each
+// Take makes its own; one is as good as the other until half of its life is over.
+func (b *Bundle) Same(other *Bundle) bool {
+	defer runtime.KeepAlive(b)
+	defer runtime.KeepAlive(other)
+	if b.mapped.Len() != other.mapped.Len() || !slices.EqualFunc(b.mapped.ClientCAs(), other.mapped.ClientCAs(), bytes.Equal) {
+		return false
+	}
 	for i, c := range b.Certificates {
-		if i >= len(sources) {
-			break
-		}
-		found := driftOf(sources[i], c)
-		if before, ok := drift[c.Name]; !ok || before == driftNone {
-			drift[c.Name] = found
+		d := other.Certificates[i]
+		if !slices.Equal(c.Names, d.Names) || !samePair(b.mapped.Pair(i), other.mapped.Pair(i)) && !interchangeable(c, d) {
+			return false
 		}
 	}
-	return drift
+	for _, c := range b.Certificates { // with the same names, nothing but the order is left
+		for _, name := range c.Names {
+			name = strings.ToLower(name)
+			if !slices.Equal(b.mapped.Find(name), other.mapped.Find(name)) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
-func driftOf(source config.Certificate, c Certificate) string {
-	if len(source.SelfSigned) > 0 {
-		return driftNone // made anew at every Take, so there is nothing to compare
+// Changed lists the pairs of b, from 0, that are not in old with the same chain
+// and key; without an old bundle all.
+func (b *Bundle) Changed(old *Bundle) []int {
+	defer runtime.KeepAlive(b)
+	defer runtime.KeepAlive(old)
+	if old == nil {
+		old = &Bundle{}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), cryptoLimit)
-	defer cancel()
-	disk := inspect(ctx, read(source.CertFile, source.KeyFile))
-	switch {
-	case len(disk.chain) == 0 || disk.pkcs8 == nil || errors.Join(disk.chainErrs...) != nil:
-		return driftUnreadable
-	case slices.EqualFunc(disk.chain, c.Chain, bytes.Equal) && bytes.Equal(disk.pkcs8, c.key):
-		return driftNone
-	default:
-		return driftChanged
+	there := make(map[string][]int, len(old.Certificates))
+	for i, c := range old.Certificates {
+		there[c.ChainSHA256] = append(there[c.ChainSHA256], i)
 	}
+	var changed []int
+	for i, c := range b.Certificates {
+		p := b.mapped.Pair(i)
+		if !slices.ContainsFunc(there[c.ChainSHA256], func(j int) bool { return samePair(p, old.mapped.Pair(j)) }) {
+			changed = append(changed, i)
+		}
+	}
+	return changed
+}
+
+func samePair(a, b wire.Pair) bool {
+	return bytes.Equal(a.Key, b.Key) && slices.EqualFunc(a.Chain, b.Chain, bytes.Equal)
+}
+
+// interchangeable says whether both were made on the spot and neither is needed
+// because the other ends soon.
+func interchangeable(a, b Certificate) bool {
+	made := func(c Certificate) bool { return c.SelfSigned && c.Source == "" }
+	return made(a) && made(b) && a.NotBefore.Sub(b.NotBefore).Abs() < selfSignedLifetime/2
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"crypto/elliptic"
 	"crypto/x509"
-	"maps"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -25,16 +25,17 @@ func TestABundleSurvivesTheTripThroughAMemfd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := bundle.Encode()
+	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", bundle.File().Fd()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoded, err := Decode(data)
+	decoded, err := Open(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(decoded, bundle) {
-		t.Errorf("decoded %+v; want %+v", decoded, bundle)
+	defer decoded.Close()
+	if !reflect.DeepEqual(decoded.Certificates, bundle.Certificates) || !decoded.Same(bundle) || decoded.notes != bundle.notes {
+		t.Errorf("decoded %+v; want %+v", decoded.Certificates, bundle.Certificates)
 	}
 	published := decoded.Published()
 	if got := published[0]; got.Name != "shop" || got.ChainLength != 2 || got.Disk != "same" || len(got.Fingerprint) != 64 ||
@@ -85,46 +86,17 @@ func TestDriftComparesContentAndNotTimes(t *testing.T) {
 	} {
 		write(t, sources[0].CertFile, s.cert)
 		write(t, sources[0].KeyFile, s.key)
-		want := map[string]string{"example.org": s.want, "localhost": "same"}
-		if got := Drift(sources, bundle); !maps.Equal(got, want) {
-			t.Errorf("%s: got %v; want %v", s.name, got, want)
+		got := Drift(sources, config.TLS{}, bundle)
+		if one := got["example.org"]; one.State != s.want || (one.OnDisk != nil) != (s.want == DiskChanged) || got["localhost"].State != DiskSame {
+			t.Errorf("%s: got %+v; want %s", s.name, got, s.want)
 		}
 	}
 	if err := os.Remove(sources[0].KeyFile); err != nil {
 		t.Fatal(err)
 	}
-	if got := Drift(sources, bundle)["example.org"]; got != "unreadable" {
-		t.Errorf("missing: got %q; want unreadable", got)
+	if got := Drift(sources, config.TLS{}, bundle)["example.org"].State; got != DiskUnreadable {
+		t.Errorf("missing: got %q; want %q", got, DiskUnreadable)
 	}
-}
-
-func FuzzDecode(f *testing.F) {
-	a := newAuthority(f)
-	chain, key := a.issue(nil)
-	bundle, _, err := Take(f.Context(), Request{Sources: []config.Certificate{pairIn(f, chain, key)}})
-	if err != nil {
-		f.Fatal(err)
-	}
-	data, err := bundle.Encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(data)
-	f.Add(data[:len(data)/2])
-	f.Add([]byte("HANDOVER BUNDLE 1\n\x00\x00\x00\x02[]"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		b, err := Decode(data)
-		if err != nil {
-			return
-		}
-		again, err := b.Encode()
-		if err != nil {
-			t.Fatalf("encode what was decoded: %v", err)
-		}
-		if c, err := Decode(again); err != nil || len(c.Certificates) != len(b.Certificates) {
-			t.Fatalf("decode what was encoded: %v", err)
-		}
-	})
 }
 
 func FuzzPEM(f *testing.F) {
@@ -142,7 +114,8 @@ func FuzzPEM(f *testing.F) {
 			t.Fatal("more marks at the end than in the whole")
 		}
 		c := inspect(t.Context(), snapshot{cert: &file{data: cert}, key: &file{data: key}})
-		c.name = "fuzz"
+		c.name, c.now = "fuzz", time.Now()
+		everyCheck(t, c)
 		if c.leaf() != nil && c.signer != nil && c.fits() >= 0 {
 			return // proofs are random: what they cover would lead the fuzzer astray
 		}
@@ -150,16 +123,4 @@ func FuzzPEM(f *testing.F) {
 			t.Fatalf("took what is no pair: %+v", v)
 		}
 	})
-}
-
-// BenchmarkTake measures what the checks add to a reload.
-func BenchmarkTake(b *testing.B) {
-	a := newAuthority(b)
-	chain, key := a.issue(nil)
-	r := Request{Sources: []config.Certificate{pairIn(b, chain, key)}, Served: served("example.org", 2, "example.org")}
-	for b.Loop() {
-		if _, _, err := Take(b.Context(), r); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

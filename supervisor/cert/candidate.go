@@ -8,6 +8,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"example.com/handover/supervisor/config"
@@ -23,6 +26,16 @@ type candidate struct {
 	served  *status.Certificate // the one it would replace; nil: none
 	now     time.Time
 	minimum uint16 // TLS version
+	tls     config.TLS
+	worker  int     // uid that workers run as
+	roots   *roots  // that the chain must lead to; nil: read by the check itself
+	digest  string  // of both files; empty: made on the spot or not readable
+	known   *proven // what was noted of the same bytes when they were proven; nil: nothing
+	spoken  *spoken // what pairs before it have shown; nil: nothing
+	held    bool    // rolled back to: not what lies at the configured place
+
+	tracing sync.Once
+	traced  descent // by tracing: see descent
 
 	certBlocks, keyBlocks blocks
 	chain                 [][]byte            // DER, leaf first
@@ -46,16 +59,21 @@ func (c *candidate) leaf() *x509.Certificate {
 }
 
 // inspect turns a snapshot into a candidate.
-func inspect(ctx context.Context, s snapshot) *candidate {
-	c := &candidate{snapshot: s}
+func inspect(ctx context.Context, s snapshot) *candidate { return newShare().inspect(ctx, s) }
+
+// inspect is the function of that name for one of many pairs.
+func (shared *share) inspect(ctx context.Context, s snapshot) *candidate {
+	c := &candidate{snapshot: s, spoken: &shared.spoken}
 	if s.cert.err == nil {
 		c.certBlocks = walk(s.cert.data)
 	}
-	c.keyBlocks = c.certBlocks
-	if !c.combined() && s.key.err == nil {
+	switch {
+	case c.combined():
+		c.keyBlocks = c.certBlocks
+	case s.key != nil && s.key.err == nil:
 		c.keyBlocks = walk(s.key.data)
 	}
-	c.parse(ctx, c.certBlocks.certificates())
+	c.parse(ctx, c.certBlocks.certificates(), shared)
 	if block := c.keyBlocks.privateKey(); block != nil && !encrypted(block) {
 		c.signer, c.keyErr = bounded(ctx, func() (crypto.Signer, error) { return parseKey(block) })
 		c.marshal(ctx)
@@ -65,15 +83,26 @@ func inspect(ctx context.Context, s snapshot) *candidate {
 
 // parse reads every certificate of the chain. crypto/tls would read the leaf
 // alone.
-func (c *candidate) parse(ctx context.Context, chain [][]byte) {
+func (c *candidate) parse(ctx context.Context, chain [][]byte, shared *share) {
 	type result struct {
 		parsed []*x509.Certificate
 		errs   []error
 	}
+	chain = slices.Clone(chain)
+	links := make([]*link, len(chain))
+	for i := 1; i < len(chain); i++ {
+		links[i] = shared.link(chain[i])
+		chain[i] = links[i].der
+	}
 	r, err := bounded(ctx, func() (result, error) {
+		defer runtime.KeepAlive(c) // see proven
 		r := result{make([]*x509.Certificate, len(chain)), make([]error, len(chain))}
 		for i, der := range chain {
-			r.parsed[i], r.errs[i] = parseCertificate(der)
+			if i == 0 {
+				r.parsed[i], r.errs[i] = parseCertificate(der)
+			} else {
+				r.parsed[i], r.errs[i] = links[i].parse()
+			}
 		}
 		return r, nil
 	})

@@ -51,9 +51,11 @@ type sample struct {
 func (s sample) run(t *testing.T) {
 	source := pairIn(t, s.cert, s.key)
 	source.Name, source.ServerNames = s.source.Name, s.source.ServerNames
-	bundle, checks, err := later(t, Request{
-		Sources: []config.Certificate{source}, Served: s.served, MinVersion: s.minVersion,
-	}).take(t.Context())
+	r := Request{Sources: []config.Certificate{source}, Served: s.served}
+	if s.minVersion == tls.VersionTLS13 {
+		r.TLS.MinVersion = "1.3"
+	}
+	bundle, checks, err := later(t, r).take(t.Context())
 	verify(t, bundle, checks, err, s.want, s.hint)
 }
 
@@ -215,7 +217,7 @@ func TestBadKeysAreRefusedByTheirCheck(t *testing.T) {
 		{name: "leaf second", cert: middle, key: keyPEM(t, k), want: []string{"chain.leaf_not_first"}},
 		{
 			name: "curve that no client knows", cert: certPEM(a.leaf(p224, nil)), key: keyPEM(t, p224),
-			want: []string{"proof.handshake"}, hint: "ECDSA P-224",
+			want: []string{"key.type", "proof.handshake"}, hint: "P-256",
 		},
 		{name: "garbage in the chain", cert: join(chain, block(labelCertificate, []byte("x\x1b"))), key: key, want: []string{"cert.parse"}},
 	} {
@@ -242,7 +244,7 @@ func TestTimesAndNamesAreHeldAgainstClockConfigurationAndWhatIsServed(t *testing
 		},
 		{
 			name: "names that forge output", cert: evilChain, key: evilKey,
-			source: config.Certificate{ServerNames: []string{"example.org\n"}}, want: []string{"name.missing"},
+			source: config.Certificate{ServerNames: []string{"example.org\n"}}, want: []string{"name.malformed", "name.missing"},
 		},
 		{
 			name: "name lost", cert: chain, key: key, served: served("example.org", 2, "example.org", "shop.example.org"),

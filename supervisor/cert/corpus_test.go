@@ -33,10 +33,10 @@ func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{t: t, rootKey: ecdsaKey(t, elliptic.P256()), key: ecdsaKey(t, elliptic.P256())}
 	a.root = a.sign(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "test root"}, IsCA: true,
+		Subject: pkix.Name{CommonName: "test root"}, IsCA: true, NotAfter: time.Now().Add(30 * day),
 	}, nil, a.rootKey.Public(), a.rootKey)
 	a.intermediate = a.sign(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "test intermediate"}, IsCA: true,
+		Subject: pkix.Name{CommonName: "test intermediate"}, IsCA: true, NotAfter: time.Now().Add(20 * day),
 	}, a.root, a.key.Public(), a.rootKey)
 	return a
 }

@@ -11,11 +11,24 @@
 //
 // # A path through it
 //
-// Take reads (snapshot.go), turns bytes into a chain and a key (candidate.go),
-// runs the table of checks over them (table.go), and reads again while a writer
-// at work explains what it found (settle.go). Each family of checks has a file
-// of its own: file.go, pem.go, key.go, pair.go, certificate.go,
-// proof.go. A new check is a function there and a row in the table.
+// Take lists what there is to take (expand.go), reads (snapshot.go, folders.go),
+// turns bytes into a chain and a key (candidate.go), runs the table of checks over
+// them (table.go, judge.go), and reads again while a writer at work explains what
+// it found (settle.go). What passed is described (describe.go), put in order for
+// each name (hosts.go) and sealed (bundle.go). Each family of checks has a file of
+// its own: file.go, mode.go, pem.go, key.go, algorithm.go, pair.go, time.go,
+// name.go, ext.go, sig.go, chain.go, issuers.go, roots.go, change.go and proof.go;
+// the authorities of clients' certificates have clientca.go and asking.go.
+// A new check is a function there, a row in the table (catalogue.go) and an
+// explanation (explanations.go).
+//
+// # Why unchanged pairs are not proven again
+//
+// Of thousands of pairs a renewal changes a few. A pair whose two files have the
+// digest that the bundle in force notes takes chain and key from there (known.go):
+// the bytes are the same, so what was computed over them is. Only the same program
+// under the same settings is believed, and what does not hang on the bytes alone,
+// such as the clock, is looked at again. What was found in them is repeated.
 //
 // # Why settle
 //
@@ -34,6 +47,8 @@
 // replaces. Opening the two paths one after the other can meet two directories.
 // So the paths are resolved first, the directory that both lead to is opened
 // once, and both files are opened in it: whatever is renamed meanwhile, that
-// directory is either the old pair or the new one. Afterwards the paths are
-// resolved again; if they lead elsewhere by then, the pair is read again.
+// directory is either the old pair or the new one. Afterwards the kernel is asked
+// where each path leads; if that is not the file that was read, in the same state,
+// the pair is read again. Where directories lead is remembered for one look at all
+// pairs, and the few first are kept open: what becomes outdated is noticed so too.
 package cert

@@ -133,9 +133,13 @@ func fileTooLarge(c *candidate) []problem {
 		if !errors.Is(f.err, errTooLarge) {
 			return nil
 		}
+		what := "one chain or key"
+		if f.key == nameAuthorities {
+			what = "the certificates of authorities"
+		}
 		return &problem{
 			message: fmt.Sprintf("%q is larger than %d bytes", f.path, maxFile),
-			hint:    fmt.Sprintf("%s must hold one chain or key in PEM and nothing else", f.key),
+			hint:    fmt.Sprintf("%s must hold %s in PEM and nothing else", f.key, what),
 		}
 	})
 }

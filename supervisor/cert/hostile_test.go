@@ -99,18 +99,6 @@ func x509der(t *testing.T, file []byte) []byte {
 	return b.all[0].Bytes
 }
 
-func TestABundleWithAnRSAKeyLargerThanAnyClientAcceptsIsNotDecoded(t *testing.T) {
-	t.Parallel()
-	b := Bundle{Certificates: []Certificate{{Name: "x", Chain: [][]byte{x509der(t, monster(t, maxRSA+1))}, key: []byte{1}}}}
-	data, err := b.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Decode(data); err == nil {
-		t.Error("decoded; want an error")
-	}
-}
-
 func TestACheckThatDoesNotEndRefusesAndEndsTheJudgement(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -126,8 +114,9 @@ func TestACheckThatDoesNotEndRefusesAndEndsTheJudgement(t *testing.T) {
 		<-hang
 		return nil
 	}
-	if found, err := (check{name: "name.lost", look: endless}).run(ctx, c); err == nil {
-		t.Errorf("found %+v and no error; want one", found)
+	rows := []check{{name: "cert.parse", severity: refuse, fixed: true, look: certParse}, {name: "name.lost", severity: refuse, look: endless}}
+	if v := judgeBy(ctx, rows, c, nil, nil); !v.refused || !v.final || len(v.checks) != 1 || v.checks[0].Name != "name.lost" {
+		t.Errorf("got %+v; want one finding of name.lost that refuses for good", v)
 	}
 	if v := judge(ctx, c, nil, nil); !v.refused || !v.final || len(v.checks) != 1 {
 		t.Errorf("with no time left: %+v; want one finding that refuses for good", v)
@@ -145,9 +134,9 @@ func TestACheckThatDoesNotEndRefusesAndEndsTheJudgement(t *testing.T) {
 
 func TestACheckThatPanicsRefuses(t *testing.T) {
 	t.Parallel()
-	broken := check{name: "name.lost", look: func(*candidate) []problem { panic("broken") }}
-	if found, err := broken.run(t.Context(), &candidate{}); err == nil {
-		t.Errorf("found %+v and no error; want one", found)
+	broken := check{name: "name.lost", severity: refuse, look: func(*candidate) []problem { panic("broken") }}
+	if v := judgeBy(t.Context(), []check{broken}, &candidate{}, map[string]string{"name.lost": warn}, nil); !v.refused || !v.final {
+		t.Errorf("got %+v; want a refusal", v)
 	}
 }
 
@@ -159,11 +148,12 @@ func TestANameThatNoClientCouldVerifyIsNotLostWhileTheLeafBearsIt(t *testing.T) 
 		c.DNSNames = odd
 	})
 	wild, wildKey := a.issue(forNames("*.example.org", "example.org", "127.0.0.1"))
+	malformed := []string{"name.malformed"}
 	for _, s := range []sample{
-		{name: "unchanged", cert: chain, key: key, served: served("x", 2, odd...), source: config.Certificate{Name: "x"}},
+		{name: "unchanged", cert: chain, key: key, served: served("x", 2, odd...), source: config.Certificate{Name: "x"}, want: malformed},
 		{
 			name: "unchanged but for case", cert: chain, key: key, source: config.Certificate{Name: "x"},
-			served: served("x", 2, "example.ORG", "*.EXAMPLE.org", "A b"),
+			served: served("x", 2, "example.ORG", "*.EXAMPLE.org", "A b"), want: malformed,
 		},
 		{
 			name: "covered otherwise", cert: wild, key: wildKey, source: config.Certificate{Name: "x"},
@@ -191,7 +181,7 @@ func TestWhatIsReplacedIsFoundByANameThatNoClientCouldVerify(t *testing.T) {
 	a := newAuthority(t)
 	chain, key := a.issue(func(c *x509.Certificate) { c.DNSNames = []string{"new.example.org", "10.0.0.1"} })
 	list := append(served("other", 1, "other.example.org"), served("old", 1, "10.0.0.1", "lost.example.org")...)
-	sample{name: "", cert: chain, key: key, served: list, want: []string{"name.lost"}}.run(t)
+	sample{name: "", cert: chain, key: key, served: list, want: []string{"name.malformed", "name.lost"}}.run(t)
 }
 
 func TestThousandsOfNamesAreComparedInNoTime(t *testing.T) {
@@ -256,6 +246,9 @@ func FuzzCovers(f *testing.F) {
 		want := strings.EqualFold(name, one) || strings.EqualFold(name, two) || leaf.VerifyHostname(name) == nil
 		if got := bears(leaf).covers(name); got != want {
 			t.Errorf("a leaf for %q covers %q: got %v; want %v", leaf.DNSNames, name, got, want)
+		}
+		if got, want := bears(leaf).serves(leaf, name), leaf.VerifyHostname(name) == nil; got != want {
+			t.Errorf("a leaf for %q serves %q: got %v; want %v", leaf.DNSNames, name, got, want)
 		}
 	})
 }

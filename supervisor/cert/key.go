@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -103,4 +104,86 @@ func keyParse(c *candidate) []problem {
 		p.message = fmt.Sprintf("the key in %q cannot be parsed: %q", p.file, c.keyErr.Error())
 	}
 	return []problem{p}
+}
+
+func keyMultiple(c *candidate) []problem {
+	count := 0
+	for _, block := range c.keyBlocks.all {
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			count++
+		}
+	}
+	if count < 2 || c.key == nil {
+		return nil
+	}
+	return []problem{{
+		file:    c.key.path,
+		message: fmt.Sprintf("%q holds %d private keys, expected one", c.key.path, count),
+		hint:    "leave only the key that the certificate was issued for: the first one is used, whether it is meant or not",
+	}}
+}
+
+// public is the key that clients see; as long as there is no certificate, the
+// public half of the private one. Nil if there is neither.
+func (c *candidate) public() crypto.PublicKey {
+	if leaf := c.server(); leaf != nil {
+		return leaf.PublicKey
+	}
+	if c.signer != nil {
+		return c.signer.Public()
+	}
+	return nil
+}
+
+// reissue is the hint for a key that is good for nothing.
+const reissue = "have the certificate issued for a new key: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256, or RSA of 2048 bits"
+
+// elsewhere is the hint for the key of one who signed.
+const elsewhere = "have the certificate issued by an authority whose keys clients support"
+
+// The sizes of RSA keys in bits that clients accept: Go's end at 8192.
+const (
+	leastRSA  = 2048
+	clientRSA = 8192
+	usualE    = 65537
+)
+
+func keySizeLimits(c *candidate) []problem {
+	var found []problem
+	judge := func(public crypto.PublicKey, whose func() string, hint string) {
+		k, ok := public.(*rsa.PublicKey)
+		if ok && len(found) < mostParts && (k.N.BitLen() < leastRSA || k.N.BitLen() > clientRSA) {
+			found = append(found, c.found(fmt.Sprintf("the key of %s is RSA of %d bits, expected %d to %d", whose(), k.N.BitLen(), leastRSA, clientRSA), hint)...)
+		}
+	}
+	judge(c.public(), c.subject, reissue)
+	for _, i := range c.intermediates() {
+		judge(c.parsed[i].PublicKey, func() string { return c.member(i) }, elsewhere)
+	}
+	return found
+}
+
+func keyExponent(c *candidate) []problem {
+	k, ok := c.public().(*rsa.PublicKey)
+	if !ok || k.E >= usualE {
+		return nil
+	}
+	return c.found(fmt.Sprintf("the RSA key of %s has the exponent %d, expected %d", c.subject(), k.E, usualE), reissue)
+}
+
+func keyUncommon(c *candidate) []problem {
+	kind := ""
+	switch k := c.public().(type) {
+	case ed25519.PublicKey:
+		kind = "Ed25519"
+	case *ecdsa.PublicKey:
+		if k.Curve == elliptic.P521() {
+			kind = "ECDSA P-521"
+		}
+	}
+	if kind == "" {
+		return nil
+	}
+	return c.found(fmt.Sprintf("the key of %s is %s, which some browsers cannot use", c.subject(), kind),
+		"if browsers are among the clients, have it issued for ECDSA P-256 or RSA of 2048 bits")
 }

@@ -212,3 +212,52 @@ func foreignBlock(c *candidate, block *pem.Block) problem {
 	}
 	return p
 }
+
+// belongs says whether a label may stand in a certificate file that holds
+// certificates. Keys and damaged labels are other checks' business.
+func belongs(label string, key bool) bool {
+	if label == "EC PARAMETERS" || label == "DH PARAMETERS" {
+		return key
+	}
+	return strings.HasSuffix(label, "PRIVATE KEY") || strings.HasSuffix(strings.ToUpper(strings.TrimSpace(label)), labelCertificate)
+}
+
+func pemLabel(c *candidate) []problem {
+	if len(c.certBlocks.certificates()) == 0 {
+		return nil
+	}
+	key := c.certBlocks.privateKey() != nil
+	for _, block := range c.certBlocks.all {
+		if !belongs(block.Type, key) {
+			return c.found(fmt.Sprintf("a block in %q is labelled %.60q, expected certificates alone", c.cert.path, block.Type),
+				"certfile must hold the certificate and its intermediates, leaf first: take out what is nothing of these")
+		}
+	}
+	return nil
+}
+
+func pemKeyInCertFile(c *candidate) []problem {
+	if c.cert == nil || c.combined() || c.certBlocks.privateKey() == nil || len(c.certBlocks.certificates()) == 0 {
+		return nil
+	}
+	return c.found(fmt.Sprintf("%q holds a private key beside the certificate, and keyfile names another file", c.cert.path),
+		"take the key out of it, or name that file in keyfile too; if others could read it, have the certificate issued for a new key")
+}
+
+func pemTrailingText(c *candidate) []problem {
+	return eachFile(c, func(f *file) *problem {
+		b := c.certBlocks
+		if f != c.cert {
+			b = c.keyBlocks
+		}
+		rest := bytes.TrimSpace(b.rest)
+		if len(rest) == 0 || len(b.all) == 0 || !b.whole() {
+			return nil
+		}
+		return &problem{
+			message: fmt.Sprintf("%d bytes follow the last block in %q, beginning with %.40q", len(rest), f.path, rest[:min(len(rest), 40)]),
+			hint:    "write the file again from its source: something was appended to it",
+			torn:    b.partial(), // the beginning of a block
+		}
+	})
+}

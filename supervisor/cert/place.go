@@ -2,7 +2,9 @@ package cert
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,10 +21,47 @@ type place struct {
 	dir, base string
 	mode      uint32      // of what is there, without following
 	links     []time.Time // when the links on the way last changed
+	foreign   []foreign   // the directories on the way that belong neither to root nor to the master
+	loose     []loose     // the directories on the way in which strangers may replace what they like
+}
+
+// loose is a directory that others than its owner may write to. In one with the
+// sticky bit, such as /tmp, they may do so only with what is theirs (inode(7)).
+type loose struct {
+	path string
+	mode uint32
+}
+
+// foreign is a directory whose owner may replace what is in it, whatever its mode.
+type foreign struct {
+	path string
+	uid  uint32
+}
+
+// writable are the bits that let others than the owner write.
+const writable = unix.S_IWGRP | unix.S_IWOTH
+
+// pass notes what is found on the way.
+func (p *place) pass(st *unix.Stat_t) {
+	mode := st.Mode
+	p.mode = mode
+	if mode&unix.S_IFMT != unix.S_IFDIR {
+		return
+	}
+	if st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		p.foreign = append(slices.Clip(p.foreign), foreign{filepath.Join(p.dir, p.base), st.Uid})
+	}
+	if mode&writable != 0 && mode&unix.S_ISVTX == 0 {
+		// Clipped: the beginning may be shared by many ways.
+		p.loose = append(slices.Clip(p.loose), loose{filepath.Join(p.dir, p.base), mode})
+	}
 }
 
 // same says whether both paths lead to one place.
 func (p place) same(q place) bool { return p.dir == q.dir && p.base == q.base }
+
+// real is the path of what was read, without links.
+func (f *file) real() string { return filepath.Join(f.at.dir, f.at.base) }
 
 // pathError says where on its way a path ended.
 type pathError struct {
@@ -41,9 +80,12 @@ func (e *pathError) Unwrap() error { return e.errno }
 // resolve follows path by hand. filepath.EvalSymlinks would do so too, but it
 // says neither which directory may not be searched nor how old the links are.
 func resolve(path string) (place, *pathError) {
-	rest := strings.Split(path, "/")
-	at := place{dir: "/", base: ".", mode: unix.S_IFDIR}
-	followed := 0
+	return place{dir: "/", base: ".", mode: unix.S_IFDIR}.follow(strings.Split(path, "/"))
+}
+
+// follow goes on from a directory.
+func (at place) follow(rest []string) (place, *pathError) {
+	followed := len(at.links)
 	for len(rest) > 0 {
 		part := rest[0]
 		rest = rest[1:]
@@ -58,7 +100,7 @@ func resolve(path string) (place, *pathError) {
 		if err := lstat(filepath.Join(at.dir, part), &st); err != nil {
 			return at, &pathError{err.(syscall.Errno), at.dir, part, at.links}
 		}
-		if at.mode = st.Mode; at.mode&unix.S_IFMT != unix.S_IFLNK {
+		if at.pass(&st); at.mode&unix.S_IFMT != unix.S_IFLNK {
 			continue
 		}
 		at.links = append(at.links, time.Unix(st.Ctim.Unix()))

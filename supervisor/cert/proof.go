@@ -69,7 +69,8 @@ func proofHandshake(ctx context.Context, c *candidate) []problem {
 	ctx, cancel := context.WithTimeout(ctx, cryptoLimit)
 	defer cancel()
 	versions := []uint16{tls.VersionTLS13}
-	if c.minimum < tls.VersionTLS13 {
+	kind := describe(c.leaf().PublicKey)
+	if c.minimum < tls.VersionTLS13 && !c.spoken.before(kind) {
 		versions = append(versions, tls.VersionTLS12)
 	}
 	running := make([]<-chan outcome[struct{}], len(versions))
@@ -83,9 +84,12 @@ func proofHandshake(ctx context.Context, c *candidate) []problem {
 				file:    c.path(),
 				message: fmt.Sprintf("no client can connect with %s: %q", tls.VersionName(version), err.Error()),
 				hint: fmt.Sprintf("have it issued for a key that clients support, such as ECDSA P-256 or RSA of 2048 bits; this one is %s",
-					describe(c.leaf().PublicKey)),
+					kind),
 			})
 		}
+	}
+	if len(found) == 0 {
+		c.spoken.now(kind)
 	}
 	return found
 }
@@ -111,9 +115,9 @@ func shake(ctx context.Context, c *candidate, version uint16) error {
 		MaxVersion:         version,
 		NextProtos:         protocols,
 		InsecureSkipVerify: true,
-		// What the two agree on has nothing to do with the certificate, and the
-		// default would add a key encapsulation to every reload.
-		CurvePreferences: []tls.CurveID{tls.X25519},
+		// What the two agree on has nothing to do with the certificate: this is
+		// the cheapest, and the default would add a key encapsulation.
+		CurvePreferences: []tls.CurveID{tls.CurveP256},
 	})
 	clientErr := client.HandshakeContext(ctx)
 	if clientErr != nil {

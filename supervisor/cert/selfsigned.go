@@ -51,6 +51,6 @@ func invent(ctx context.Context, hosts []string, now time.Time) *candidate {
 		c.chainErrs = []error{err}
 		return c
 	}
-	c.parse(ctx, [][]byte{der})
+	c.parse(ctx, [][]byte{der}, nil)
 	return c
 }

@@ -1,6 +1,9 @@
 package cert
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -43,35 +46,77 @@ type snapshot struct {
 	cert, key *file
 }
 
-// read takes a snapshot. All descriptors are open before the first byte is
-// read, and their fstat is compared after the last.
+// read takes a snapshot of a pair, or of one file if keyPath is empty.
 func read(certPath, keyPath string) snapshot {
-	s := snapshot{cert: locate("certfile", certPath), key: locate("keyfile", keyPath)}
-	if s.cert.path == s.key.path || s.cert.err == nil && s.key.err == nil && s.cert.at.same(s.key.at) {
-		s.key = s.cert
-	}
-	dirs := map[string]int{}
-	defer func() {
-		for _, fd := range dirs {
-			_ = unix.Close(fd)
-		}
-	}()
-	open := map[*file]int{}
-	for _, f := range s.files() {
-		if fd, ok := f.open(dirs); ok {
-			open[f] = fd
-		}
-	}
-	for _, f := range s.files() {
-		if fd, ok := open[f]; ok && f.err == nil {
-			f.data, f.err = readAll(fd, f.stat.Size)
+	d := newFolders()
+	defer d.close()
+	return d.read("certfile", certPath, "keyfile", keyPath)
+}
+
+// read takes a snapshot. All descriptors are open before the first byte is
+// read, and what each path leads to is compared after the last.
+func (d *folders) read(certKey, certPath, keyKey, keyPath string) snapshot {
+	s := snapshot{cert: d.locate(certKey, certPath)}
+	if keyPath != "" {
+		s.key = d.locate(keyKey, keyPath)
+		if s.cert.path == s.key.path || s.cert.err == nil && s.key.err == nil && s.cert.at.same(s.key.at) {
+			s.key = s.cert
 		}
 	}
-	for f, fd := range open {
-		f.compare(fd)
-		_ = unix.Close(fd)
+	files := s.files()
+	open := [2]int{-1, -1}
+	dirs := d.directories(files)
+	for i, f := range files {
+		if fd, ok := f.open(dirs[i]); ok {
+			open[i] = fd
+		}
+	}
+	d.release(dirs[:len(files)])
+	for i, f := range files {
+		if open[i] >= 0 && f.err == nil {
+			f.data, f.err = readAll(open[i], f.stat.Size)
+		}
+	}
+	for i, f := range files {
+		if open[i] >= 0 {
+			f.compare()
+			_ = unix.Close(open[i])
+		}
 	}
 	return s
+}
+
+// digest is the SHA-256 of the bytes of both files, each behind its length, in
+// lower-case hex; empty if one could not be read.
+func (s snapshot) digest() string {
+	h := sha256.New()
+	for _, f := range []*file{s.cert, s.key} {
+		if f == nil || f.err != nil {
+			return ""
+		}
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(f.data)))
+		h.Write(length[:])
+		h.Write(f.data)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// stripped is s without the bytes: enough to see whether the files change.
+func (s snapshot) stripped() snapshot {
+	strip := func(f *file) *file {
+		if f == nil {
+			return nil
+		}
+		g := *f
+		g.data = nil
+		return &g
+	}
+	t := snapshot{cert: strip(s.cert)}
+	if t.key = t.cert; s.key != s.cert {
+		t.key = strip(s.key)
+	}
+	return t
 }
 
 // files lists the files that s consists of.
@@ -79,7 +124,7 @@ func (s snapshot) files() []*file {
 	switch {
 	case s.cert == nil:
 		return nil
-	case s.cert == s.key:
+	case s.key == nil, s.cert == s.key:
 		return []*file{s.cert}
 	default:
 		return []*file{s.cert, s.key}
@@ -97,9 +142,11 @@ func (s snapshot) same(t snapshot) bool {
 // than limit before now. A time ahead of now counts by its distance, so that a
 // file dated into the next century is not young until then.
 func (s snapshot) young(now time.Time, limit time.Duration) bool {
-	return slices.ContainsFunc(s.files(), func(f *file) bool {
-		return slices.ContainsFunc(f.changes(), func(t time.Time) bool { return now.Sub(t).Abs() < limit })
-	})
+	return slices.ContainsFunc(s.files(), func(f *file) bool { return f.changedSince(now, limit) })
+}
+
+func (f *file) changedSince(now time.Time, limit time.Duration) bool {
+	return slices.ContainsFunc(f.changes(), func(t time.Time) bool { return now.Sub(t).Abs() < limit })
 }
 
 // changes lists when the file and what leads to it last changed; of a missing
@@ -127,30 +174,9 @@ func (f *file) changes() []time.Time {
 	}
 }
 
-// locate finds out where path leads.
-func locate(key, path string) *file {
-	f := &file{key: key, path: path}
-	if absolute, err := filepath.Abs(path); err == nil {
-		f.path = absolute
-	}
-	at, lost := resolve(f.path)
-	if lost == nil {
-		f.at = at
-		return f
-	}
-	// A link under /proc/self/fd leads where no path does: let the kernel follow.
-	var st unix.Stat_t
-	if lost.errno == unix.ENOENT && unix.Stat(f.path, &st) == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-		f.stat, f.err = st, errNotRegular
-		return f
-	}
-	f.err = lost
-	return f
-}
-
-// open opens the file in its directory, which is opened once for all files of
-// a pair. O_NONBLOCK: opening a FIFO would wait for its writer.
-func (f *file) open(dirs map[string]int) (fd int, ok bool) {
+// open opens the file in its directory. O_NONBLOCK: opening a FIFO would wait
+// for its writer.
+func (f *file) open(dir directory) (fd int, ok bool) {
 	if f.err != nil {
 		return 0, false
 	}
@@ -159,20 +185,12 @@ func (f *file) open(dirs map[string]int) (fd int, ok bool) {
 		f.stat.Mode, f.err = f.at.mode, errNotRegular
 		return 0, false
 	}
-	dir, ok := dirs[f.at.dir]
-	if !ok {
-		var err error
-		dir, err = retry(func() (int, error) {
-			return unix.Open(f.at.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		})
-		if err != nil {
-			f.err = vanished(err)
-			return 0, false
-		}
-		dirs[f.at.dir] = dir
+	if dir.err != nil {
+		f.err = vanished(dir.err)
+		return 0, false
 	}
 	fd, f.err = retry(func() (int, error) {
-		return unix.Openat(dir, f.at.base, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+		return unix.Openat(dir.fd, f.at.base, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	})
 	if f.err != nil {
 		f.err = vanished(f.err)
@@ -195,14 +213,15 @@ func vanished(err error) error {
 }
 
 // compare finds out whether the file, or where its path leads, changed since it
-// was opened.
-func (f *file) compare(fd int) {
+// was opened: one look along the path shows both, for it ends at the same file
+// in the same state, or it does not.
+func (f *file) compare() {
 	if f.err != nil {
 		return
 	}
 	var st unix.Stat_t
-	at, lost := resolve(f.path)
-	if unix.Fstat(fd, &st) != nil || identify(&st) != f.id || lost != nil || !at.same(f.at) {
+	_, err := retry(func() (int, error) { return 0, unix.Stat(f.path, &st) })
+	if err != nil || identify(&st) != f.id {
 		f.data, f.err = nil, errUnstable
 	}
 }

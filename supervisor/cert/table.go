@@ -7,9 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"example.com/handover/supervisor/config"
-	"example.com/handover/supervisor/status"
 )
 
 // The severities of a finding, and what [tls.checks] can say of a check.
@@ -20,7 +20,11 @@ const (
 	off    = "off"    // not looked at
 )
 
-// check is one row of the catalogue. Exactly one of look and prove is set.
+// untrusted is the name of the check that needs roots to look with.
+const untrusted = "chain.untrusted"
+
+// check is one row of the catalogue. One of look and prove is set, unless it is
+// about several pairs.
 type check struct {
 	name     string // a contract: users, metrics and tests hang on it
 	severity string // unless moved
@@ -28,6 +32,7 @@ type check struct {
 	reason   string
 	look     func(*candidate) []problem                  // at what was read
 	prove    func(context.Context, *candidate) []problem // by using it; only when no fixed check failed before
+	across   bool                                        // compares pairs with each other, when each was judged
 }
 
 // problem is what a check found.
@@ -35,40 +40,19 @@ type problem struct {
 	file    string
 	message string
 	hint    string
-	torn    bool // a writer at work explains it: worth another look while the files are young
+	torn    bool       // a writer at work explains it: worth another look while the files are young
+	atMost  string     // milder than the check weighs, wherever that is moved to; empty: as the check
+	atLeast string     // graver than the check weighs
+	until   *time.Time // when it is no problem any more
 }
 
-// table is every check, in the order in which findings are reported: the first
-// that refuses names the outcome, so causes stand before their consequences.
-var table = []check{
-	{"file.symlink_loop", refuse, true, "links that lead in a circle lead to no file", fileSymlinkLoop, nil},
-	{"file.missing", refuse, true, "a file that is not there cannot be served", fileMissing, nil},
-	{"file.unreadable", refuse, true, "the master must be able to read both files", fileUnreadable, nil},
-	{"file.not_regular", refuse, true, "reading a pipe or a device could block for ever", fileNotRegular, nil},
-	{"file.too_large", refuse, true, "no certificate needs so much, and memory is finite", fileTooLarge, nil},
-
-	{"pem.empty", refuse, true, "an empty file holds neither certificate nor key", pemEmpty, nil},
-	{"pem.swapped", refuse, true, "certificate and key file stand in each other's place", pemSwapped, nil},
-	{"pem.no_certificate", refuse, true, "without a certificate there is nothing to serve", pemNoCertificate, nil},
-	{"pem.no_key", refuse, true, "without a private key no handshake succeeds", pemNoKey, nil},
-	{"pem.undecoded_block", refuse, true, "readers drop a broken block silently, and the chain is incomplete", pemUndecodedBlock, nil},
-
-	{"key.not_private", refuse, true, "a public key cannot sign", keyNotPrivate, nil},
-	{"key.encrypted", refuse, true, "nobody is there to type a passphrase at a renewal", keyEncrypted, nil},
-	{"key.parse", refuse, true, "a key that cannot be read cannot sign", keyParse, nil},
-
-	{"cert.parse", refuse, true, "clients refuse a chain with a certificate they cannot read", certParse, nil},
-	{"chain.leaf_not_first", refuse, true, "clients take the first certificate for the server's", chainLeafNotFirst, nil},
-	{"pair.mismatch", refuse, true, "no handshake succeeds with another certificate's key", pairMismatch, nil},
-
-	{"time.expired", refuse, false, "clients refuse an expired certificate", timeExpired, nil},
-	{"time.not_yet", refuse, false, "clients refuse a certificate whose time has not come", timeNotYet, nil},
-	{"name.missing", refuse, false, "clients of a configured name would refuse the certificate", nameMissing, nil},
-	{"name.lost", refuse, false, "clients of a name that is served now would refuse the certificate", nameLost, nil},
-	{"chain.incomplete", refuse, false, "clients that do not know the intermediate refuse the leaf", chainIncomplete, nil},
-
-	{"proof.sign", refuse, true, "only a signature shows that the private half is whole", nil, proofSign},
-	{"proof.handshake", refuse, true, "only a handshake shows that clients can connect", nil, proofHandshake},
+// weigh is the severity of a finding whose check weighs severity.
+func (p problem) weigh(severity string) string {
+	switch {
+	case p.atLeast != "" && severity == info, p.atMost != "" && severity == refuse, p.atMost == info:
+		return p.atLeast + p.atMost // one of them
+	}
+	return severity
 }
 
 // weigh says how severe a finding of k is, once moved and allowed.
@@ -86,72 +70,18 @@ func (k check) weigh(moved map[string]string, allow []string) string {
 	return severity
 }
 
-// run is what k finds in c. It ends when ctx does, or shortly after: a fixed
-// look only reads what was parsed and ends by itself, a proof is bounded within.
-func (k check) run(ctx context.Context, c *candidate) ([]problem, error) {
-	switch {
-	case k.prove != nil:
-		return k.prove(ctx, c), nil
-	case k.fixed:
-		return k.look(c), nil
+// moves is where the checks are moved to: as t says, and the one that asks for
+// roots is on where t names some.
+func moves(t config.TLS) map[string]string {
+	if _, said := t.Checks[untrusted]; said || !verifies(t) {
+		return t.Checks
 	}
-	return bounded(ctx, func() ([]problem, error) { return k.look(c), nil })
-}
-
-// verdict is what the checks say of one candidate.
-type verdict struct {
-	checks  []status.Check
-	refused bool // at least one finding refuses
-	torn    bool // a writer at work explains a finding
-	final   bool // something refuses that a writer does not explain
-}
-
-// undecided is the problem of a check that came to no end. Unknown is not good:
-// it refuses, and neither moving nor allowing the check makes that otherwise.
-func undecided(c *candidate, err error) problem {
-	return problem{
-		file:    c.path(),
-		message: fmt.Sprintf("this could not be decided for %s: %q", c.subject(), err.Error()),
-		hint:    fmt.Sprintf("no client has use for a certificate that takes longer than %v to judge: have it issued anew", cryptoLimit),
+	moved := maps.Clone(t.Checks)
+	if moved == nil {
+		moved = map[string]string{}
 	}
-}
-
-// judge runs every check over c.
-func judge(ctx context.Context, c *candidate, moved map[string]string, allow []string) verdict {
-	var v verdict
-	broken, mixed := false, false
-	for _, k := range table {
-		severity := k.weigh(moved, allow)
-		if severity == off || k.prove != nil && broken {
-			continue
-		}
-		found, err := k.run(ctx, c)
-		if err != nil {
-			if !broken { // else what used the time up has been said
-				v.add(k.name, refuse, c.name, undecided(c, err))
-			}
-			v.final = true
-			return v
-		}
-		broken = broken || k.fixed && len(found) > 0
-		for _, p := range found {
-			v.add(k.name, severity, c.name, p)
-			// A new key beside the old certificate: that the old one has expired
-			// says nothing about the pair that is being written.
-			mixed = mixed || k.fixed && p.torn
-			v.final = v.final || severity == refuse && !p.torn && (k.fixed || !mixed)
-		}
-	}
-	return v
-}
-
-func (v *verdict) add(check, severity, certificate string, p problem) {
-	v.torn = v.torn || p.torn
-	v.refused = v.refused || severity == refuse
-	v.checks = append(v.checks, status.Check{
-		Name: check, Severity: severity, Certificate: certificate,
-		File: p.file, Message: p.message, Hint: p.hint,
-	})
+	moved[untrusted] = refuse
+	return moved
 }
 
 // CheckNames says what is wrong with a [tls.checks] table: an unknown check
@@ -178,7 +108,6 @@ func CheckAllow(allow []string) error {
 }
 
 func movable(name string) error {
-	names := make([]string, 0, len(table))
 	for _, k := range table {
 		if k.name == name && k.fixed {
 			return fmt.Errorf("check %q is fixed: %s", name, k.reason)
@@ -186,10 +115,18 @@ func movable(name string) error {
 		if k.name == name {
 			return nil
 		}
+	}
+	return unknown(name)
+}
+
+// unknown is the error for what is no check's name.
+func unknown(name string) error {
+	names := make([]string, 0, len(table))
+	for _, k := range table {
 		names = append(names, k.name)
 	}
 	if near := config.Nearest(name, names); near != "" {
-		return fmt.Errorf("unknown check %q: did you mean %q?", name, near)
+		return fmt.Errorf("unknown check %.100q: did you mean %q?", name, near)
 	}
-	return fmt.Errorf("unknown check %q: known are %s", name, strings.Join(names, ", "))
+	return fmt.Errorf("unknown check %.100q: known are %s", name, strings.Join(names, ", "))
 }

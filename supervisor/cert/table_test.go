@@ -11,11 +11,14 @@ import (
 func TestEveryRowOfTheTableIsComplete(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	form := regexp.MustCompile(`^(file|pem|key|pair|proof|cert|time|name|chain)\.[a-z_]+$`)
+	form := regexp.MustCompile(`^(file|pem|key|pair|proof|cert|time|clock|name|sig|ext|chain|change)\.[a-z_]+$`)
 	loose := false
+	// These two say why what is fixed behind them fails, and no writer leaves such
+	// a thing half done.
+	causes := map[string]bool{"key.multiple": true, "key.type": true}
 	for _, k := range table {
-		if !form.MatchString(k.name) || seen[k.name] || k.reason == "" || (k.look == nil) == (k.prove == nil) {
-			t.Errorf("row %q; want a family, a name used once, a reason, and either look or prove", k.name)
+		if !form.MatchString(k.name) || seen[k.name] || k.reason == "" || count(k.look != nil, k.prove != nil, k.across) != 1 {
+			t.Errorf("row %q; want a family, a name used once, a reason, and one of look, prove and across", k.name)
 		}
 		if k.severity != refuse && k.fixed {
 			t.Errorf("%q is fixed and of severity %q; want refuse", k.name, k.severity)
@@ -24,9 +27,18 @@ func TestEveryRowOfTheTableIsComplete(t *testing.T) {
 		if loose && k.fixed && k.look != nil {
 			t.Errorf("%q is fixed and stands behind one that is not", k.name)
 		}
-		loose = loose || !k.fixed
+		loose = loose || !k.fixed && !causes[k.name]
 		seen[k.name] = true
 	}
+}
+
+func count(set ...bool) (n int) {
+	for _, is := range set {
+		if is {
+			n++
+		}
+	}
+	return n
 }
 
 func TestCheckNamesSaysWhichAndTheNearest(t *testing.T) {
@@ -69,7 +81,7 @@ func TestAMovedOrAllowedCheckOnlyWarns(t *testing.T) {
 		{"off and allowed", map[string]string{"name.lost": off}, []string{"name.lost"}, ""},
 	} {
 		r := request
-		r.Moved, r.Allow = s.moved, s.allow
+		r.TLS.Checks, r.Allow = s.moved, s.allow
 		bundle, checks, _ := later(t, r).take(t.Context())
 		got := ""
 		if len(checks) > 0 {

@@ -2,21 +2,32 @@ package cert
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
+	"runtime"
 	"time"
 
 	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
 )
 
 // Request says what to take, and what to hold it against.
 type Request struct {
-	Sources    []config.Certificate
-	MinVersion uint16               // of TLS, that workers speak; 0: 1.2
-	Served     []status.Certificate // what is served now; nil at a first start
-	Moved      map[string]string    // [tls.checks]: check to refuse, warn or off
-	Allow      []string             // checks that only warn, this once
+	Sources []config.Certificate
+	TLS     config.TLS
+	Served  []status.Certificate // what is served now; nil at a first start
+	Known   *Bundle              // pairs that need not be proven again if their bytes are the same, open until Take returns; nil: none
+	Held    map[string]Held      // by certificate name: what to take instead of the files
+	Worker  int                  // uid that workers run as; the master's own if the config does not say
+	Allow   []string             // checks that only warn, this once
+}
+
+// Held has a pair taken from another file for as long as its own have not
+// changed: it was rolled back to. If they could not be read then, that is for as
+// long as they cannot.
+type Held struct {
+	Digest string `json:"digest"` // of both files as they were then, lower-case hex; empty: they could not be read
+	File   string `json:"file"`   // holds chain and key
 }
 
 // Refusal is the error of a Take that the checks refused.
@@ -44,37 +55,67 @@ func (r *Refusal) Error() string {
 // them, or a *Refusal and no bundle. The findings are returned in both cases.
 // Any other error means that the request itself is wrong or that ctx ended.
 func Take(ctx context.Context, r Request) (*Bundle, []status.Check, error) {
-	t := taker{Request: r, now: time.Now, wait: pause}
+	t := &taker{Request: r, now: time.Now, wait: pause}
 	return t.take(ctx)
 }
 
 func (t *taker) take(ctx context.Context) (*Bundle, []status.Check, error) {
-	if err := CheckNames(t.Moved); err != nil {
+	if err := CheckNames(t.TLS.Checks); err != nil {
 		return nil, nil, err
 	}
 	if err := CheckAllow(t.Allow); err != nil {
 		return nil, nil, err
 	}
-	if t.MinVersion == 0 {
-		t.MinVersion = tls.VersionTLS12
-	}
+	t.prover = prover(t.TLS)
+	t.known = knowing(t.Known, t.prover)
+	t.served = indexServed(t.Served)
 	pairs := t.settle(ctx)
-	bundle := &Bundle{}
-	checks := []status.Check{}
-	refused := false
+	var list []*accepted
+	var authorities [][]byte
+	v := verdict{checks: []status.Check{}}
 	for _, p := range pairs {
-		checks = append(checks, p.verdict.checks...)
-		refused = refused || p.verdict.refused
+		v.checks = append(v.checks, p.verdict.checks...)
+		v.refused = v.refused || p.verdict.refused
+		switch {
+		case p.accepted == nil:
+		case p.authorities():
+			authorities = p.accepted.chain
+		default:
+			list = append(list, p.accepted)
+		}
+	}
+	if !v.refused && len(authorities) > 0 && len(list) > 0 {
+		for _, p := range t.proveAuthorities(ctx, list[0], authorities) {
+			v.add("proof.handshake", refuse, nameAuthorities, p)
+		}
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, checks, fmt.Errorf("take certificates: %w", err)
+		return nil, limited(v.checks), fmt.Errorf("take certificates: %w", err)
 	}
-	if refused {
-		return nil, checks, &Refusal{Checks: checks}
+	all := t.choose(list, &v)
+	v.checks = limited(v.checks)
+	if v.refused {
+		return nil, v.checks, &Refusal{Checks: v.checks}
 	}
-	for _, p := range pairs {
-		c := p.candidate
-		bundle.Certificates = append(bundle.Certificates, newCertificate(c.name, c.parsed, c.chain, c.pkcs8))
+	bundle, err := seal(list, all, authorities, bundleNotes{Prover: t.prover})
+	runtime.KeepAlive(t.Known) // in whose mapping pairs of the list may lie
+	return bundle, v.checks, err
+}
+
+// choose says which pairs serve each name, and adds what there is to say of
+// those that are for one name.
+func (t *taker) choose(list []*accepted, v *verdict) []wire.Host {
+	now := t.now()
+	all := hosts(list, now)
+	severity := row("name.duplicate").weigh(t.TLS.Checks, t.Allow)
+	if severity == off {
+		return all
 	}
-	return bundle, checks, nil
+	found := duplicates(list, all, now)
+	for i, a := range list {
+		for _, p := range found[i] {
+			v.add("name.duplicate", severity, a.Name, p)
+		}
+	}
+	return all
 }

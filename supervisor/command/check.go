@@ -20,10 +20,10 @@ func Check(ctx context.Context, path string, out Output) error {
 	if err != nil {
 		return err
 	}
-	if err := cert.CheckNames(c.TLS.Checks); err != nil {
-		return status.Failed(status.ExitConfig, "", "%v", err)
+	if err := c.JudgeChecks(cert.CheckNames); err != nil {
+		return err
 	}
-	request := cert.Request{Sources: c.Certificate, MinVersion: c.TLS.Version(), Served: served(ctx, c), Moved: c.TLS.Checks}
+	request := cert.Request{Sources: c.Certificate, TLS: c.TLS, Served: served(ctx, c)}
 	bundle, checks, err := cert.Take(ctx, request)
 	var refusal *cert.Refusal
 	if err != nil && !errors.As(err, &refusal) {

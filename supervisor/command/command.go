@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -62,8 +63,12 @@ func Explain(err error) *status.Failure {
 		return status.Failed(status.ExitNotRunning, `"handover run" with the same -c starts it`, "%v", err)
 	case errors.Is(err, control.ErrTimeout):
 		return status.Failed(status.ExitTimeout, `what was asked for may still happen: see "handover status"`, "%v", err)
+	case errors.Is(err, control.ErrUnknownOutcome):
+		return status.Failed(status.ExitTimeout, `it may or may not happen: see "handover certs"`, "%v", err)
 	case errors.Is(err, control.ErrInUse):
 		return status.Failed(status.ExitConfig, `"handover status" shows the instance, "handover stop" ends it`, "%v", err)
+	case errors.As(err, &answer) && answer.Code == http.StatusBadRequest:
+		return status.Failed(status.ExitUsage, answer.Hint, "%v", answer)
 	case errors.As(err, &answer):
 		return status.Failed(status.ExitFailed, answer.Hint, "%v", answer)
 	default:

@@ -76,8 +76,10 @@ func TestEveryErrorHasTheExitCodeOfItsKind(t *testing.T) {
 		{refusal, status.ExitRefused, 1, "pair.mismatch", true},
 		{control.ErrNotRunning, status.ExitNotRunning, 1, "not running", true},
 		{control.ErrTimeout, status.ExitTimeout, 1, "no outcome", true},
+		{control.ErrUnknownOutcome, status.ExitTimeout, 1, "broke off", true},
 		{control.ErrInUse, status.ExitConfig, 1, "in use", true},
 		{&control.Error{Code: 409, Message: "it stops already", Hint: "wait"}, status.ExitFailed, 1, "it stops already", true},
+		{&control.Error{Code: 400, Message: "no such name", Hint: "another"}, status.ExitUsage, 1, "no such name", true},
 		{errors.New("something else"), status.ExitFailed, 1, "something else", false},
 	} {
 		for _, err := range []error{c.err, fmt.Errorf("do something: %w", c.err)} {
@@ -144,21 +146,32 @@ func TestCommandsRefuseWhatTheyCannotAskFor(t *testing.T) {
 	t.Parallel()
 	path := write(t, "")
 	none := Output{}
+	change := func(timeout time.Duration, allow ...string) Change {
+		return Change{Path: path, Timeout: timeout, Allow: allow, Out: none}
+	}
 	for name, c := range map[string]struct {
 		code int
 		err  error
 	}{
-		"no time":           {status.ExitUsage, Reload(t.Context(), path, 0, nil, none)},
-		"unknown check":     {status.ExitUsage, Reload(t.Context(), path, time.Second, []string{"name.lst"}, none)},
-		"no worker":         {status.ExitUsage, Scale(t.Context(), path, 0, none)},
-		"too many workers":  {status.ExitUsage, Scale(t.Context(), path, 1<<20, none)},
-		"nobody to reload":  {status.ExitNotRunning, Reload(t.Context(), path, time.Second, nil, none)},
-		"nobody to scale":   {status.ExitNotRunning, Scale(t.Context(), path, 1, none)},
-		"nobody to ask":     {status.ExitNotRunning, Status(t.Context(), path, none)},
-		"nobody to reopen":  {status.ExitNotRunning, Reopen(t.Context(), path)},
-		"nobody to stop":    {status.ExitNotRunning, Stop(t.Context(), path, true)},
-		"no config":         {status.ExitConfig, Status(t.Context(), path+".none", none)},
-		"no time to answer": {status.ExitTimeout, Status(over(t), path, none)},
+		"no time":               {status.ExitUsage, change(0).Reload(t.Context())},
+		"no time to rotate":     {status.ExitUsage, change(-1).Rotate(t.Context(), false)},
+		"unknown check":         {status.ExitUsage, change(time.Second, "name.lst").Reload(t.Context())},
+		"fixed check":           {status.ExitUsage, change(time.Second, "pair.mismatch").Rotate(t.Context(), true)},
+		"unknown check to take": {status.ExitUsage, change(time.Second, "name.lst").Rollback(t.Context(), "a", true)},
+		"no check to explain":   {status.ExitUsage, ExplainCheck("", none)},
+		"no such check":         {status.ExitUsage, ExplainCheck("name.lst", none)},
+		"no worker":             {status.ExitUsage, Scale(t.Context(), path, 0, none)},
+		"too many workers":      {status.ExitUsage, Scale(t.Context(), path, 1<<20, none)},
+		"nobody to reload":      {status.ExitNotRunning, change(time.Second).Reload(t.Context())},
+		"nobody to rotate":      {status.ExitNotRunning, change(time.Second).Rotate(t.Context(), false)},
+		"nobody to roll back":   {status.ExitNotRunning, change(time.Second).Rollback(t.Context(), "", false)},
+		"nobody with certs":     {status.ExitNotRunning, Certs(t.Context(), path, none)},
+		"nobody to scale":       {status.ExitNotRunning, Scale(t.Context(), path, 1, none)},
+		"nobody to ask":         {status.ExitNotRunning, Status(t.Context(), path, none)},
+		"nobody to reopen":      {status.ExitNotRunning, Reopen(t.Context(), path)},
+		"nobody to stop":        {status.ExitNotRunning, Stop(t.Context(), path, true)},
+		"no config":             {status.ExitConfig, Status(t.Context(), path+".none", none)},
+		"no time to answer":     {status.ExitTimeout, Status(over(t), path, none)},
 	} {
 		if got := exitCode(c.err); got != c.code {
 			t.Errorf("%s: got exit %d, %v; want %d", name, got, c.err, c.code)

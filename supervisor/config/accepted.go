@@ -33,3 +33,15 @@ func accepted(path string) *Config {
 	}
 	return c
 }
+
+// UnmarshalJSON fills in the defaults first: what was accepted by a neighbouring
+// release has not every key of this one.
+func (c *Config) UnmarshalJSON(text []byte) error {
+	type plain Config // without this method
+	p := plain(*base())
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	*c = Config(p)
+	return nil
+}

@@ -1,12 +1,9 @@
 package config
 
 import (
-	"errors"
 	"net/url"
-	"os/user"
-	"path/filepath"
+	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -31,51 +28,16 @@ func (r *reader) check(c *Config) {
 	r.account(c)
 	r.listeners(c)
 	r.certificates(c.Certificate)
-	r.oneOf("tls.min_version", c.TLS.MinVersion, "1.2", "1.3")
-	for name, verdict := range c.TLS.Checks {
-		r.oneOf(join("tls.checks", name), verdict, "refuse", "warn", "off")
-	}
+	r.tls(&c.TLS)
 	r.app(&c.App)
 	r.path("log.file", &c.Log.File)
 	r.oneOf("log.format", c.Log.Format, "auto", "text", "json")
 	r.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	r.hooks("hooks.done", c.Hooks.Done)
+	r.hooks("hooks.refused", c.Hooks.Refused)
+	r.hooks("hooks.expiring", c.Hooks.Expiring)
+	r.state(c)
 	r.collisions(c)
-}
-
-// collisions refuses two uses of one path: a pidfile written over a key, a log
-// written into a certificate.
-func (r *reader) collisions(c *Config) {
-	type use struct{ key, path string }
-	uses := []use{{"pidfile", c.PidFile}, {"log.file", c.Log.File}, {"control.socket", c.Control.Socket}}
-	for i, l := range c.Listen {
-		if path, ok := strings.CutPrefix(l.Address, "unix:"); ok {
-			uses = append(uses, use{index("listen", i) + ".address", path})
-		}
-	}
-	read := len(uses) // from here on the files are only read, and may serve twice
-	for i, cert := range c.Certificate {
-		uses = append(uses, use{index("certificate", i) + ".certfile", cert.CertFile}, use{index("certificate", i) + ".keyfile", cert.KeyFile})
-	}
-	taken := map[string]string{}
-	for i, u := range uses {
-		if u.path == "" {
-			continue
-		}
-		path := filepath.Clean(u.path)
-		first, ok := taken[path]
-		if ok && (i < read || slices.ContainsFunc(uses[:read], func(w use) bool { return w.key == first })) && !listens(first, u.key) {
-			r.report(u.key, "give each a path of its own", "key %q: found %q, which %q names already", u.key, u.path, first)
-		}
-		if !ok {
-			taken[path] = u.key
-		}
-	}
-}
-
-// listens says whether both are sockets, whose collisions are told elsewhere.
-func listens(a, b string) bool {
-	socket := func(key string) bool { return key == "control.socket" || strings.HasPrefix(key, "listen[") }
-	return socket(a) && socket(b)
 }
 
 func (r *reader) oneOf(key, value string, words ...string) {
@@ -127,104 +89,28 @@ func (r *reader) healthPath(path string) {
 	}
 }
 
-// account checks user and group. A number that is known becomes its name, so
-// that everyone after can look it up by name.
-func (r *reader) account(c *Config) {
-	if c.User != "" {
-		u, err := user.Lookup(c.User)
-		if _, atoi := strconv.Atoi(c.User); err != nil && atoi == nil {
-			u, err = user.LookupId(c.User)
-		}
-		if err != nil {
-			r.report("user", "", "key %q: found %q, expected a user of this machine: %s", "user", c.User, unknown(err))
-		} else {
-			c.User = u.Username
-		}
+// state checks where previous certificates are kept, and what for.
+func (r *reader) state(c *Config) {
+	r.path("state_dir", &c.StateDir)
+	if info, err := os.Stat(c.StateDir); err == nil && !info.IsDir() {
+		r.report("state_dir", "", "key %q: found %q, expected a directory, or nothing there yet: not a directory", "state_dir", c.StateDir)
 	}
-	if c.Group != "" {
-		g, err := user.LookupGroup(c.Group)
-		if _, atoi := strconv.Atoi(c.Group); err != nil && atoi == nil {
-			g, err = user.LookupGroupId(c.Group)
-		}
-		if err != nil {
-			r.report("group", "", "key %q: found %q, expected a group of this machine: %s", "group", c.Group, unknown(err))
-		} else {
-			c.Group = g.Name
-		}
+	r.oneOf("on_bad_start", c.OnBadStart, "exit", "last_good")
+	if c.OnBadStart == "last_good" && c.StateDir == "" && !r.broken("state_dir") {
+		r.report("on_bad_start", `set state_dir, such as "/var/lib/handover"`,
+			"key %q: found %q without state_dir, expected a folder that keeps the last good certificates", "on_bad_start", c.OnBadStart)
 	}
 }
 
-// unknown says why a look-up of an account ended without one.
-func unknown(err error) string {
-	var (
-		name    user.UnknownUserError
-		id      user.UnknownUserIdError
-		group   user.UnknownGroupError
-		groupID user.UnknownGroupIdError
-	)
-	if errors.As(err, &name) || errors.As(err, &id) || errors.As(err, &group) || errors.As(err, &groupID) {
-		return "there is none of that name"
-	}
-	return err.Error()
-}
-
-func (r *reader) certificates(all []Certificate) {
-	taken := map[string]int{}
-	for i := range all {
-		c, key := &all[i], index("certificate", i)
-		r.source(key, c)
-		r.path(key+".certfile", &c.CertFile)
-		r.path(key+".keyfile", &c.KeyFile)
-		r.hosts(key+".server_names", c.ServerNames)
-		r.hosts(key+".self_signed", c.SelfSigned)
-		// Without names here, it is called after the first one in the file,
-		// which is not this package's to read.
-		if names := slices.Concat(c.ServerNames, c.SelfSigned); c.Name == "" && len(names) > 0 {
-			c.Name = names[0]
-		}
-		if c.Name == "" {
-			continue
-		}
-		if j, ok := taken[c.Name]; ok {
-			r.report(key+".name", "give each certificate a name of its own",
-				"key %q: found %q, which certificate[%d] is called already", key+".name", c.Name, j)
-			continue
-		}
-		taken[c.Name] = i
-	}
-}
-
-// source checks that exactly one way to come by the certificate is given.
-func (r *reader) source(key string, c *Certificate) {
-	const want = "expected certfile and keyfile, or self_signed"
-	pair, made := c.CertFile != "" || c.KeyFile != "", len(c.SelfSigned) > 0
-	switch {
-	case pair && made:
-		r.report(key, "self_signed is for development: leave it out",
-			"key %q: found files and self_signed, %s", key, want)
-	case !pair && !made:
-		r.report(key, "", "key %q: found neither files nor self_signed, %s", key, want)
-	case pair && c.KeyFile == "":
-		r.report(key, "if one file holds both, name it twice", "key %q: found certfile without keyfile, %s", key, want)
-	case pair && c.CertFile == "":
-		r.report(key, "if one file holds both, name it twice", "key %q: found keyfile without certfile, %s", key, want)
-	}
-}
-
-func (r *reader) hosts(key string, names []string) {
-	for i, name := range names {
-		at, hint := index(key, i), ""
-		if validHost(name) || strings.HasPrefix(name, "*.") && validHost(name[2:]) {
-			continue
-		}
+// hooks checks command lines, which are the shell's to understand.
+func (r *reader) hooks(key string, lines []string) {
+	for i, line := range lines {
+		at := index(key, i)
 		switch {
-		case strings.HasSuffix(name, "."):
-			hint = "leave out the dot at the end"
-		case strings.ContainsAny(name, "/:"):
-			hint = "a name has neither scheme nor port"
-		case strings.ContainsFunc(name, func(c rune) bool { return c > 127 }):
-			hint = `write it as in the certificate: "xn--..."`
+		case strings.TrimSpace(line) == "":
+			r.report(at, "leave it out", "key %q: found %q, expected a command line", at, line)
+		case strings.ContainsRune(line, 0):
+			r.report(at, "", "key %q: found %q, expected a command line: it holds a zero byte", at, line)
 		}
-		r.report(at, hint, "key %q: found %q, expected a host name or an address", at, name)
 	}
 }

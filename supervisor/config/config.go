@@ -11,10 +11,14 @@ import (
 type Config struct {
 	Path string `toml:"-"` // of the file, absolute; empty for the built-in defaults
 
+	lines map[string]int `toml:"-"` // of the keys, for Problem; lost on the trip
+
 	Workers         int           `toml:"workers"` // 0: one per CPU the cgroup allows
 	PidFile         string        `toml:"pidfile"`
 	User            string        `toml:"user"`
 	Group           string        `toml:"group"`
+	StateDir        string        `toml:"state_dir"`    // previous certificates; empty: none kept
+	OnBadStart      string        `toml:"on_bad_start"` // exit or last_good
 	BootTimeout     time.Duration `toml:"boot_timeout"`
 	KeepaliveGrace  time.Duration `toml:"keepalive_grace"`
 	GracefulTimeout time.Duration `toml:"graceful_timeout"`
@@ -27,6 +31,7 @@ type Config struct {
 	App         App           `toml:"app"`
 	Log         Log           `toml:"log"`
 	Control     Control       `toml:"control"`
+	Hooks       Hooks         `toml:"hooks"`
 }
 
 // Listen is one listening socket.
@@ -37,9 +42,11 @@ type Listen struct {
 	Mode    string `toml:"mode"`    // of a unix socket, octal
 }
 
-// Certificate says where one pair comes from: files, or made on the spot.
+// Certificate says where one pair comes from: files, or made on the spot; with
+// Dir it stands for every pair in a folder.
 type Certificate struct {
 	Name        string   `toml:"name"`
+	Dir         string   `toml:"dir"` // NAME.crt and NAME.key, or NAME/fullchain.pem and NAME/privkey.pem
 	CertFile    string   `toml:"certfile"`
 	KeyFile     string   `toml:"keyfile"`
 	ServerNames []string `toml:"server_names"`
@@ -49,6 +56,12 @@ type Certificate struct {
 // TLS holds what all listeners with tls share.
 type TLS struct {
 	MinVersion string            `toml:"min_version"` // "1.2" or "1.3"
+	Reload     string            `toml:"reload"`      // signal or watch
+	SNI        string            `toml:"sni"`         // lenient, strict or san
+	ClientCA   string            `toml:"client_ca"`   // file; empty: clients are not asked for a certificate
+	Verify     string            `toml:"verify"`      // off, system or a file of roots
+	Tickets    time.Duration     `toml:"tickets"`     // how often the session ticket key rotates; 0: no tickets
+	KeyGroups  []string          `toml:"key_groups"`  // groups that may read keys
 	Checks     map[string]string `toml:"checks"`      // check name to refuse, warn or off
 }
 
@@ -72,6 +85,13 @@ type Log struct {
 	File   string `toml:"file"`   // empty: standard error
 	Format string `toml:"format"` // auto, text or json
 	Level  string `toml:"level"`  // debug, info, warn or error
+}
+
+// Hooks are shell command lines, run with the outcome as JSON on standard input.
+type Hooks struct {
+	Done     []string `toml:"done"`
+	Refused  []string `toml:"refused"`
+	Expiring []string `toml:"expiring"`
 }
 
 // Control names the socket that the commands use.

@@ -49,15 +49,7 @@ func within(path, outer string) bool {
 }
 
 // lineOf returns the line of a key, or that of the table it is missing from.
-func (r *reader) lineOf(key string) int {
-	for key != "" {
-		if line, ok := r.lines[key]; ok {
-			return line
-		}
-		key = key[:max(strings.LastIndexAny(key, ".["), 0)]
-	}
-	return 0
-}
+func (r *reader) lineOf(key string) int { return lineIn(r.lines, key) }
 
 // decode parses text and fills c. It returns false if the text is no TOML, and
 // so nothing else can be said about it.

@@ -18,7 +18,8 @@ func base() *Config {
 		KeepaliveGrace:  5 * time.Second,
 		GracefulTimeout: 30 * time.Second,
 		MaxDraining:     5,
-		TLS:             TLS{MinVersion: "1.2"},
+		OnBadStart:      "exit",
+		TLS:             TLS{MinVersion: "1.2", Reload: "signal", SNI: "lenient", Verify: "off", Tickets: 12 * time.Hour},
 		Log:             Log{Format: "auto", Level: "info"},
 	}
 }

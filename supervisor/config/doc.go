@@ -9,6 +9,7 @@
 // An absent key of a [[listen]] has its default too, so a listener is
 // encrypted unless it says tls = false: plaintext must be asked for.
 //
-// It refuses to read certificates (package cert does), to bind or to create
+// It refuses to read certificates (package cert does), to know their checks by
+// name (whoever knows judges them with JudgeChecks), to bind or to create
 // anything: a check changes nothing on the machine.
 package config

@@ -29,7 +29,7 @@ func TestTheExampleFileIsTheDefault(t *testing.T) {
 	}
 	want := Default()
 	want.Path, _ = filepath.Abs(exampleFile)
-	if !reflect.DeepEqual(got, want) {
+	if !reflect.DeepEqual(withoutLines(got), want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -81,7 +81,7 @@ func TestTheExampleFileHasNoCommentedKeyThatIsUnknown(t *testing.T) {
 			t.Errorf("with %q: got %v, want a known key", changed[i], err)
 		}
 	}
-	if tried < 6 {
-		t.Errorf("got %d commented keys, want 6 or more", tried)
+	if tried < 7 {
+		t.Errorf("got %d commented keys, want 7 or more", tried)
 	}
 }

@@ -58,6 +58,9 @@ func expected(t reflect.Type) string {
 func mend(path string, in any, want reflect.Type) string {
 	switch v := in.(type) {
 	case string:
+		if strings.HasPrefix(path, "hooks.") {
+			return fmt.Sprintf("write [%q]", v) // a line for the shell, not words
+		}
 		return mendString(v, want)
 	case map[string]any:
 		if want.Kind() == reflect.Slice && want.Elem().Kind() == reflect.Struct {

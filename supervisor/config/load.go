@@ -112,6 +112,7 @@ func parse(file, text string) (*Config, error) {
 	if r.decode(text, c) {
 		c.complete()
 		r.check(c)
+		c.lines = outside(r.lines)
 	}
 	if err := failure(r.problems); err != nil {
 		return nil, err

@@ -41,6 +41,29 @@ func locate(text string) map[string]int {
 	return l.lines
 }
 
+// lineIn returns the line of a key, or that of the table it is missing from.
+func lineIn(lines map[string]int, key string) int {
+	for key != "" {
+		if line, ok := lines[key]; ok {
+			return line
+		}
+		key = key[:max(strings.LastIndexAny(key, ".["), 0)]
+	}
+	return 0
+}
+
+// outside returns the lines of what lies in no array of tables: a config is kept
+// for as long as it serves, and of certificates there may be thousands.
+func outside(lines map[string]int) map[string]int {
+	kept := map[string]int{}
+	for key, line := range lines {
+		if !strings.HasPrefix(key, "listen") && !strings.HasPrefix(key, "certificate") {
+			kept[key] = line
+		}
+	}
+	return kept
+}
+
 // join appends a key to a path. A key that would not be one without quotes
 // gets them: single ones if possible, as messages put the path in double ones.
 func join(path, key string) string {

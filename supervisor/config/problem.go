@@ -31,6 +31,12 @@ func (p Problem) String() string {
 	return text
 }
 
+// Problem returns what others than this package find wrong with a key, in the
+// file and on the line that the config was read from.
+func (c *Config) Problem(key, hint, format string, args ...any) Problem {
+	return Problem{File: c.Path, Line: lineIn(c.lines, key), Key: key, Message: fmt.Sprintf(format, args...), Hint: hint}
+}
+
 // Error is every problem of a config, in the order of its lines.
 type Error struct {
 	Problems []Problem

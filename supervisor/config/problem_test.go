@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -98,7 +99,7 @@ var refusals = []struct {
 	{"control socket of a listener", "listen = [{address = \"unix:/tmp/a\"}]\n[control]\nsocket = \"/tmp/./a\"", 3, "control.socket", "which listen[0] takes already", ""},
 
 	// Certificates and tls.
-	{"neither", "[[certificate]]\nname = \"a\"", 1, "certificate[0]", "found neither files nor self_signed, expected certfile and keyfile, or self_signed", ""},
+	{"neither", "[[certificate]]\nname = \"a\"", 1, "certificate[0]", "found neither files, dir nor self_signed, expected certfile and keyfile, dir, or self_signed", ""},
 	{"both", "[[certificate]]\n" + somePair + "self_signed = [\"a\"]", 1, "certificate[0]", "found files and self_signed", "for development"},
 	{"no keyfile", "[[certificate]]\ncertfile = \"c\"", 1, "certificate[0]", "found certfile without keyfile", "name it twice"},
 	{"no certfile", "[[certificate]]\nkeyfile = \"k\"", 1, "certificate[0]", "found keyfile without certfile", "name it twice"},
@@ -109,6 +110,43 @@ var refusals = []struct {
 	{"server name with a port", "[[certificate]]\n" + somePair + "server_names = [\"a:443\"]", 4, "certificate[0].server_names[0]", `found "a:443"`, "neither scheme nor port"},
 	{"server name not in ASCII", "[[certificate]]\n" + somePair + "server_names = [\"bücher.de\"]", 4, "certificate[0].server_names[0]", "expected a host name", "xn--"},
 	{"self-signed for nobody", "[[certificate]]\nself_signed = [\"\"]", 2, "certificate[0].self_signed[0]", `found ""`, ""},
+	{"name of control characters", "[[certificate]]\nname = \"a\\u001b\"\n" + somePair, 2, "certificate[0].name", `found "a\x1b", expected at most 255 bytes that can be printed`, ""},
+	{"long name", "[[certificate]]\nname = \"" + strings.Repeat("a", 256) + "\"\n" + somePair, 2, "certificate[0].name", `a", expected at most 255 bytes`, ""},
+	{"dir and files", "[[certificate]]\ndir = \"d\"\n" + somePair, 1, "certificate[0]", "found files and dir, expected certfile and keyfile, dir, or self_signed", "of its own"},
+	{"dir and self_signed", "[[certificate]]\ndir = \"d\"\nself_signed = [\"a\"]", 1, "certificate[0]", "found dir and self_signed", "for development"},
+	{"dir with a name", "[[certificate]]\ndir = \"d\"\nname = \"a\"", 3, "certificate[0].name", `found "a" with dir, expected none`, "leave it out"},
+	{"dir with server names", "[[certificate]]\ndir = \"d\"\nserver_names = [\"a\"]", 3, "certificate[0].server_names", "found names with dir, expected none", "of its own"},
+	{"one dir twice", "[[certificate]]\ndir = \"d\"\n[[certificate]]\ndir = \"./d/\"", 4, "certificate[1].dir", "which certificate[0] names already", "once"},
+	{"dir with a zero byte", "[[certificate]]\ndir = \"d\\u0000\"", 2, "certificate[0].dir", "it holds a zero byte", ""},
+	{"reload", "[tls]\nreload = \"watched\"", 2, "tls.reload", `found "watched", expected signal or watch`, `did you mean "watch"?`},
+	{"sni", "[tls]\nsni = \"loose\"", 2, "tls.sni", `found "loose", expected lenient, strict or san`, ""},
+	{"client_ca", "[tls]\nclient_ca = \"a\\u0000\"", 2, "tls.client_ca", "it holds a zero byte", ""},
+	{"client_ca as pidfile", "pidfile = \"p\"\n[tls]\nclient_ca = \"p\"", 3, "tls.client_ca", `which "pidfile" names already`, "a path of its own"},
+	{"verify", "[tls]\nverify = \"sytem\"", 2, "tls.verify", `found "sytem", expected off, system or the path of a file of roots`, `did you mean "system"?`},
+	{"verify with a lone word", "[tls]\nverify = \"roots\"", 2, "tls.verify", `found "roots"`, `"./roots"`},
+	{"verify with nothing", "[tls]\nverify = \"\"", 2, "tls.verify", `found "", expected off`, ""},
+	{"tickets too short", "[tls]\ntickets = \"59s\"", 2, "tls.tickets", "found 59s, expected 0s, or 1m0s to 168h0m0s", "no session tickets"},
+	{"tickets too long", "[tls]\ntickets = \"169h\"", 2, "tls.tickets", "found 169h0m0s", "no session tickets"},
+	{"negative tickets", "[tls]\ntickets = \"-1m\"", 2, "tls.tickets", "found -1m0s", "no session tickets"},
+	{"key group", "[tls]\nkey_groups = [\"root\", \"no-such-group\"]", 2, "tls.key_groups[1]", `found "no-such-group", expected a group of this machine or its number`, ""},
+	{"key group by a number too large", "[tls]\nkey_groups = [\"4294967296\"]", 2, "tls.key_groups[0]", "there is none of that name", ""},
+	{"key group without quotes", "[tls]\nkey_groups = [27]", 2, "tls.key_groups[0]", "found integer 27, expected string", `write "27"`},
+
+	// Previous certificates, hooks.
+	{"on_bad_start", "on_bad_start = \"last-good\"", 1, "on_bad_start", `found "last-good", expected exit or last_good`, `did you mean "last_good"?`},
+	{"last_good without state_dir", "on_bad_start = \"last_good\"", 1, "on_bad_start", `found "last_good" without state_dir`, "set state_dir"},
+	{"state_dir with a zero byte", "state_dir = \"a\\u0000\"", 1, "state_dir", "it holds a zero byte", ""},
+	{"state_dir that is a file", "state_dir = \"/dev/null\"", 1, "state_dir", "expected a directory, or nothing there yet: not a directory", ""},
+	{"state_dir around a key", "state_dir = \"s\"\n[[certificate]]\ncertfile = \"s/c\"\nkeyfile = \"s/k\"", 1, "state_dir", `/s", which holds what "certificate[0].certfile" names`, "of its own"},
+	{"state_dir around the log", "state_dir = \"s/\"\n[log]\nfile = \"./s/x/../log\"", 1, "state_dir", `which holds what "log.file" names`, "of its own"},
+	{"state_dir around everything", "state_dir = \"/\"", 1, "state_dir", `which holds what "the configuration" names`, "of its own"},
+	{"state_dir that is a folder of pairs", "state_dir = \"s\"\n[[certificate]]\ndir = \"s\"", 1, "state_dir", `which holds what "certificate[0].dir" names`, "of its own"},
+	{"state_dir in a folder of pairs", "state_dir = \"s/t\"\n[[certificate]]\ndir = \"s\"", 1, "state_dir", `which lies in "certificate[0].dir"`, "of its own"},
+	{"state_dir that is served", "state_dir = \"s/t\"\n[app]\nfiles = \".\"", 1, "state_dir", `which lies in "app.files"`, "of its own"},
+	{"hook of nothing", "[hooks]\ndone = [\"x\", \" \"]", 2, "hooks.done[1]", `found " ", expected a command line`, "leave it out"},
+	{"hook with a zero byte", "[hooks]\nrefused = [\"\\u0000\"]", 2, "hooks.refused[0]", "it holds a zero byte", ""},
+	{"hook that is no list", "[hooks]\nexpiring = \"mail -s x root\"", 2, "hooks.expiring", `found string "mail -s x root", expected array of strings`, `write ["mail -s x root"]`},
+
 	{"min_version", "[tls]\nmin_version = \"1.1\"", 2, "tls.min_version", `found "1.1", expected 1.2 or 1.3`, ""},
 	{"check", "[tls.checks]\n\"pair.mismatch\" = \"ignore\"", 2, "tls.checks.'pair.mismatch'", `key "tls.checks.'pair.mismatch'": found "ignore", expected refuse, warn or off`, ""},
 
@@ -231,6 +269,31 @@ func TestAConfigThatIsNoFileIsRefusedAtOnce(t *testing.T) {
 		_, err := Load(path)
 		if err == nil || !strings.Contains(err.Error(), kind) {
 			t.Errorf("load %s: got %v, want an error that names a %s", path, err, kind)
+		}
+	}
+}
+
+func TestWhatOthersFindWrongHasFileLineAndKey(t *testing.T) {
+	t.Parallel()
+	c := accept(t, "workers = 1\n[tls.checks]\n\"name.lost\" = \"warn\"\n\"name.lst\" = \"off\"\n\"time\\nx\" = \"off\"\n[[certificate]]\nself_signed = [\"a\"]")
+	err := c.JudgeChecks(func(moved map[string]string) error {
+		if _, known := moved["name.lost"]; known || len(moved) != 1 {
+			return nil
+		}
+		return errors.New("unknown check")
+	})
+	want := c.Path + `: line 4: key "tls.checks.'name.lst'": unknown check` + "\n" +
+		c.Path + `: line 5: key "tls.checks.\"time\\nx\"": unknown check`
+	var all *Error
+	if !errors.As(err, &all) || !strings.Contains(all.Problems[0].Hint, "--explain all") || strings.ReplaceAll(err.Error(), `\\`, `\`) != strings.ReplaceAll(want, `\\`, `\`) {
+		t.Errorf("got:\n%v\nwant:\n%s", err, want)
+	}
+	if err := c.JudgeChecks(func(map[string]string) error { return nil }); err != nil {
+		t.Errorf("nothing wrong: got %v", err)
+	}
+	for key, line := range map[string]int{"workers": 1, "tls.sni": 2, "certificate[0].dir": 0, "nothing": 0} {
+		if got := c.Problem(key, "", "%s", key); got.Line != line || got.File != c.Path {
+			t.Errorf("%s: got %+v, want line %d", key, got, line)
 		}
 	}
 }

@@ -21,14 +21,20 @@ import (
 // tight loop. Waiting for a successor is done in the socket's queue.
 const retryPause = 10 * time.Millisecond
 
-// errBroken marks a conversation that broke off: the master that answered was
-// killed or has handed over, and its successor is to be asked.
-var errBroken = errors.New("conversation broke off")
+var (
+	// errBroken marks a conversation that broke off: the master that answered was
+	// killed or has handed over, and its successor is to be asked.
+	errBroken = errors.New("conversation broke off")
+
+	// errAway is an errBroken of which is known that nothing was heard: nobody has
+	// taken the request, or who did is about to leave and said so.
+	errAway = fmt.Errorf("nobody to answer: %w", errBroken)
+)
 
 // Client asks the instance behind a control socket. It holds no connection
 // between two requests and may be used by several goroutines. An error is
-// ErrNotRunning, ErrTimeout when the context ended first, or an *Error with the
-// answer of the instance.
+// ErrNotRunning, ErrTimeout when the context ended first, ErrUnknownOutcome, or
+// an *Error with the answer of the instance.
 type Client struct {
 	path string
 	http *http.Client
@@ -129,7 +135,7 @@ func (c *Client) open(ctx context.Context, method, target string, in any) (io.Re
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode == http.StatusServiceUnavailable {
-		return nil, errBroken // it is about to leave
+		return nil, errAway
 	}
 	e := &Error{Code: answer.StatusCode}
 	b, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
@@ -149,8 +155,10 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ErrTimeout
-	case dialled, errors.Is(err, unix.EAGAIN): // the latter: the queue is full
+	case dialled:
 		return errBroken
+	case errors.Is(err, unix.EAGAIN): // the queue is full
+		return errAway
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ECONNREFUSED):
 		return fmt.Errorf("%w: nobody listens on %q", ErrNotRunning, c.path)
 	case errors.Is(err, fs.ErrPermission):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -26,15 +27,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // instance is a Backend whose reload has the steps that a test lets it have.
 type instance struct {
 	generation int
+	leaving    bool              // rotations and rollbacks are the successor's
 	events     chan status.Event // what Reload and Follow hand on
 
 	mu    sync.Mutex
 	asked []string
+	first chan string // if there is one, it gets what was asked first
 }
 
 func (i *instance) note(what string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.first != nil && len(i.asked) == 0 {
+		i.first <- what
+	}
 	i.asked = append(i.asked, what)
 }
 
@@ -50,6 +56,22 @@ func (i *instance) Status(context.Context) (*status.Status, error) {
 
 func (i *instance) Reload(ctx context.Context, allow []string) (<-chan status.Event, error) {
 	i.note("reload " + strings.Join(allow, ","))
+	return i.hand(ctx), nil
+}
+
+func (i *instance) Rotate(ctx context.Context, r RotateRequest) (<-chan status.Event, error) {
+	i.note(fmt.Sprintf("rotate %s %t", strings.Join(r.Allow, ","), r.NewTickets))
+	if i.leaving {
+		return nil, &Error{Code: http.StatusServiceUnavailable, Message: "this master is leaving"}
+	}
+	return i.hand(ctx), nil
+}
+
+func (i *instance) Rollback(ctx context.Context, r RollbackRequest) (<-chan status.Event, error) {
+	i.note(fmt.Sprintf("rollback %q %t %s", r.Name, r.Undo, strings.Join(r.Allow, ",")))
+	if i.leaving {
+		return nil, &Error{Code: http.StatusServiceUnavailable, Message: "this master is leaving"}
+	}
 	return i.hand(ctx), nil
 }
 
@@ -302,7 +324,9 @@ func TestNobodyListeningIsNotRunning(t *testing.T) {
 		c, ctx := Dial(path), patience(t)
 		_, status := c.Status(ctx)
 		_, reload := c.Reload(ctx, nil, nil)
-		for _, err := range []error{status, reload, c.Reopen(ctx)} {
+		_, rotate := c.Rotate(ctx, RotateRequest{}, nil)
+		_, rollback := c.Rollback(ctx, RollbackRequest{}, nil)
+		for _, err := range []error{status, reload, rotate, rollback, c.Reopen(ctx)} {
 			if !errors.Is(err, ErrNotRunning) {
 				t.Errorf("%s: got %v, want ErrNotRunning", path, err)
 			}
@@ -346,6 +370,16 @@ func TestBadRequestsAreAnsweredWithTheReason(t *testing.T) {
 		{"POST", "/reload", `{"deny":["a.b"]}`, 400},
 		{"POST", "/reload", `{"allow":["\u001b[31m"]}`, 400},
 		{"POST", "/reload", `{"allow":["` + strings.Repeat("a", maxBody) + `"]}`, 413},
+		{"GET", "/rotate", "", 404},
+		{"POST", "/rotate", `{"new_tickets":1}`, 400},
+		{"POST", "/rotate", `{"allow":["a b"]}`, 400},
+		{"POST", "/rotate", `{"name":"a"}`, 400},
+		{"POST", "/rollback", `{"name":7}`, 400},
+		{"POST", "/rollback", `{"name":"\u001b[31m"}`, 400},
+		{"POST", "/rollback", `{"name":"a\nb"}`, 400},
+		{"POST", "/rollback", `{"name":"` + strings.Repeat("a", 256) + `"}`, 400},
+		{"POST", "/rollback", `{"allow":[""]}`, 400},
+		{"POST", "/rollback", `{"allow":["a"` + strings.Repeat(`,"a"`, maxAllow) + `]}`, 400},
 		{"GET", "/reload/r2", "", 404},
 		{"GET", "/reload/r1?after=-1", "", 400},
 		{"GET", "/reload/r1?after=x", "", 400},

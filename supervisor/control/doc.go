@@ -10,7 +10,9 @@
 //
 //	GET  /status                        a status.Status
 //	POST /reload       {"allow":[...]}  a stream of status.Event
-//	GET  /reload/{id}?after=N           the same of that reload, from its step N+1 on
+//	POST /rotate       RotateRequest    the same of a rotation
+//	POST /rollback     RollbackRequest  the same of a rollback
+//	GET  /reload/{id}?after=N           the same of any of them, from its step N+1 on
 //	POST /scale        {"workers":N}    a status.Status
 //	POST /reopen                        {}
 //	POST /stop         {"quick":bool}   {}
@@ -25,5 +27,7 @@
 // next one. A stream that ends without an outcome, be it with "moved" or in the
 // middle of a line, is taken up again by the id of the reload and the number of
 // steps already seen. If not even the id was seen the reload is asked for once
-// more: one too many is harmless, one too few is an old certificate.
+// more: one too many is harmless, one too few is an old certificate. So it is
+// with a rotation, which finds nothing new the second time. A rollback would go
+// back further, so it is asked for once more only if nobody has heard of it.
 package control

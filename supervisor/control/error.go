@@ -12,6 +12,10 @@ var (
 	// ErrTimeout is a client's error when its context ended before the answer.
 	ErrTimeout = errors.New("no outcome within the time given")
 
+	// ErrUnknownOutcome is a client's error when the instance broke off before it
+	// said whether it does what was asked for, and asking again could do it twice.
+	ErrUnknownOutcome = errors.New("the instance broke off before it answered")
+
 	// ErrUnknownReload is what a Backend answers about a reload it has not heard of.
 	ErrUnknownReload = errors.New("unknown reload")
 )

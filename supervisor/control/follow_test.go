@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -68,9 +67,21 @@ type reloading struct {
 }
 
 func reload(ctx context.Context, path string, allow ...string) *reloading {
+	return following(func(step func(status.Step)) (*status.Reload, error) { return Dial(path).Reload(ctx, allow, step) })
+}
+
+func rotate(ctx context.Context, path string, request RotateRequest) *reloading {
+	return following(func(step func(status.Step)) (*status.Reload, error) { return Dial(path).Rotate(ctx, request, step) })
+}
+
+func rollback(ctx context.Context, path string, request RollbackRequest) *reloading {
+	return following(func(step func(status.Step)) (*status.Reload, error) { return Dial(path).Rollback(ctx, request, step) })
+}
+
+func following(ask func(func(status.Step)) (*status.Reload, error)) *reloading {
 	r := &reloading{steps: make(chan string, 16), done: make(chan error, 1)}
 	go func() {
-		got, err := Dial(path).Reload(ctx, allow, func(s status.Step) { r.steps <- s.Name })
+		got, err := ask(func(s status.Step) { r.steps <- s.Name })
 		r.got = got
 		close(r.steps)
 		r.done <- err
@@ -213,45 +224,33 @@ func TestTheEndOfTheInstanceEndsAReload(t *testing.T) {
 	}
 }
 
-func TestAReloadThatTheSuccessorDoesNotKnowIsAnError(t *testing.T) {
+func TestAReloadThatTheSuccessorDoesNotKnowIsAskedForAnew(t *testing.T) {
 	t.Parallel()
 	path := socket(t)
-	b := &instance{events: make(chan status.Event)}
-	serve(t, listenAt(t, path), b)
+	l := listenAt(t, path)
+	killed := &instance{events: make(chan status.Event)}
+	after := &instance{events: make(chan status.Event)}
+	s := serve(t, l, killed)
 	r := reload(patience(t), path)
-	b.events <- status.Event{ID: "forgotten"}
-	b.events <- status.Event{Moved: true}
-	var e *Error
-	if err := <-r.done; !errors.As(err, &e) || e.Code != http.StatusNotFound {
-		t.Errorf("got %v, want code 404", err)
-	}
+	killed.events <- status.Event{ID: "forgotten"}
+	stopNow(s)
+	serve(t, l, after)
+	after.events <- status.Event{ID: "r2"}
+	after.events <- end(7)
+	r.wait(t, 7)
 }
 
-func FuzzRequest(f *testing.F) {
-	f.Add("POST", "reload", []byte(`{"allow":["time.remaining"]}`))
-	f.Add("POST", "scale", []byte(`{"workers":3}`))
-	f.Add("POST", "stop", []byte(`{"quick":true}`))
-	f.Add("POST", "reopen", []byte(nil))
-	f.Add("GET", "reload/r1?after=2", []byte(nil))
-	f.Add("GET", "status", []byte("{"))
-	events := make(chan status.Event)
-	close(events)
-	h := routes(&instance{events: events})
-	f.Fuzz(func(t *testing.T, method, target string, body []byte) {
-		r, err := http.NewRequestWithContext(t.Context(), method, "http://handover/"+target, bytes.NewReader(body))
-		if err != nil {
-			return
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if w.Code >= 500 && !strings.Contains(w.Body.String(), "disk full") {
-			t.Errorf("%s /%s %q: got %d %s", method, target, body, w.Code, w.Body)
-		}
-		if allow, err := decodeReload(body); err == nil && slices.ContainsFunc(allow, func(n string) bool { return !wellFormed(n) }) {
-			t.Errorf("%q: got checks %q", body, allow)
-		}
-		if n, err := decodeScale(body); err == nil && n < 1 {
-			t.Errorf("%q: got %d workers", body, n)
-		}
-	})
+func TestARollbackThatTheSuccessorDoesNotKnowIsNot(t *testing.T) {
+	t.Parallel()
+	path := socket(t)
+	l := listenAt(t, path)
+	killed := &instance{events: make(chan status.Event)}
+	s := serve(t, l, killed)
+	r := kinds[1].ask(patience(t), path)
+	killed.events <- status.Event{ID: "forgotten"}
+	stopNow(s)
+	serve(t, l, &instance{events: make(chan status.Event)})
+	if err := <-r.done; !errors.Is(err, ErrUnknownOutcome) {
+		t.Errorf("got %v, want ErrUnknownOutcome", err)
+	}
 }

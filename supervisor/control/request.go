@@ -9,19 +9,36 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"example.com/handover/worker/wire"
 )
 
 // The bounds of what a request may hold.
 const (
-	maxBody  = 64 << 10
-	maxAllow = 64
-	maxName  = 64
+	maxBody        = 64 << 10
+	maxAllow       = 64
+	maxName        = 64
+	maxCertificate = 255 // the name of one, as config has it
 )
 
 type reloadRequest struct {
 	Allow []string `json:"allow"`
+}
+
+// RotateRequest asks for a rotation in place.
+type RotateRequest struct {
+	Allow      []string `json:"allow,omitempty"`       // checks that only warn, this once
+	NewTickets bool     `json:"new_tickets,omitempty"` // sessions of before are not resumed
+}
+
+// RollbackRequest asks for previous certificates.
+type RollbackRequest struct {
+	Name  string   `json:"name,omitempty"` // of one certificate; empty: of all
+	Undo  bool     `json:"undo,omitempty"` // serve what lies on disk again
+	Allow []string `json:"allow,omitempty"`
 }
 
 type scaleRequest struct {
@@ -70,15 +87,39 @@ func decodeReload(b []byte) (allow []string, err error) {
 	if err := decode(b, &r); err != nil {
 		return nil, err
 	}
-	if len(r.Allow) > maxAllow {
-		return nil, bad("%d checks to allow, at most %d", len(r.Allow), maxAllow)
+	return r.Allow, namesOfChecks(r.Allow)
+}
+
+func decodeRotate(b []byte) (r RotateRequest, err error) {
+	if err := decode(b, &r); err != nil {
+		return RotateRequest{}, err
 	}
-	for _, name := range r.Allow {
-		if !wellFormed(name) {
-			return nil, &Error{Code: http.StatusBadRequest, Message: fmt.Sprintf("%.80q is not the name of a check", name), Hint: `names are like "time.remaining"`}
+	return r, namesOfChecks(r.Allow)
+}
+
+func decodeRollback(b []byte) (r RollbackRequest, err error) {
+	if err := decode(b, &r); err != nil {
+		return RollbackRequest{}, err
+	}
+	if !printable(r.Name) {
+		return RollbackRequest{}, &Error{
+			Code: http.StatusBadRequest, Message: fmt.Sprintf("%.80q is not the name of a certificate", r.Name),
+			Hint: `"handover certs" shows the names`,
 		}
 	}
-	return r.Allow, nil
+	return r, namesOfChecks(r.Allow)
+}
+
+func namesOfChecks(allow []string) error {
+	if len(allow) > maxAllow {
+		return bad("%d checks to allow, at most %d", len(allow), maxAllow)
+	}
+	for _, name := range allow {
+		if !wellFormed(name) {
+			return &Error{Code: http.StatusBadRequest, Message: fmt.Sprintf("%.80q is not the name of a check", name), Hint: `names are like "time.remaining"`}
+		}
+	}
+	return nil
 }
 
 func decodeScale(b []byte) (workers int, err error) {
@@ -128,4 +169,10 @@ func wellFormed(name string) bool {
 		}
 	}
 	return name != "" && len(name) <= maxName
+}
+
+// printable says whether a certificate may be called so. The name is the user's
+// own and may hold spaces and letters of any script.
+func printable(name string) bool {
+	return len(name) <= maxCertificate && utf8.ValidString(name) && !strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) })
 }

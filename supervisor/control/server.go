@@ -24,6 +24,10 @@ type Backend interface {
 	// Reload asks for a reload and returns its events, the first with its ID.
 	// The names of checks are well-formed but may be unknown.
 	Reload(ctx context.Context, allow []string) (<-chan status.Event, error)
+	// Rotate asks for new certificates in place, Rollback for previous ones; both
+	// answer as Reload does.
+	Rotate(ctx context.Context, r RotateRequest) (<-chan status.Event, error)
+	Rollback(ctx context.Context, r RollbackRequest) (<-chan status.Event, error)
 	// Follow returns the events of a reload that runs or has ended, from the
 	// step after the given number on; ErrUnknownReload if there is none.
 	Follow(ctx context.Context, id string, after int) (<-chan status.Event, error)
@@ -119,6 +123,12 @@ func routes(b Backend) http.Handler {
 	})
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		stream(w, r)(with(w, r, decodeReload, b.Reload))
+	})
+	mux.HandleFunc("POST /rotate", func(w http.ResponseWriter, r *http.Request) {
+		stream(w, r)(with(w, r, decodeRotate, b.Rotate))
+	})
+	mux.HandleFunc("POST /rollback", func(w http.ResponseWriter, r *http.Request) {
+		stream(w, r)(with(w, r, decodeRollback, b.Rollback))
 	})
 	mux.HandleFunc("GET /reload/{id}", func(w http.ResponseWriter, r *http.Request) {
 		id := r.PathValue("id")

@@ -17,6 +17,7 @@
 //	cutover    reload asked     → cutover    remember
 //	cutover    stop asked       → stopping   drain
 //	active     reload asked     → checking   check
+//	active     rotate asked     → rotating   rotate
 //	active     stop asked       → stopping   drain
 //	checking   reload asked     → checking   remember
 //	checking   accepted         → upgrading  upgrade
@@ -26,6 +27,9 @@
 //	upgrading  upgraded         → left       hand on
 //	upgrading  upgrade failed   → active     conclude
 //	upgrading  stop asked       → stopping   cancel upgrade, drain
+//	rotating   reload asked     → rotating   remember
+//	rotating   rotated          → active     conclude
+//	rotating   stop asked       → stopping   drain
 //	stopping   upgraded         → left       hand on
 //	stopping   stop asked       → stopping   hasten
 //	stopping   drained          → left       exit

@@ -17,6 +17,7 @@ const (
 	Active    State = "active"    // its workers alone accept
 	Checking  State = "checking"  // judges what lies on disk for a reload
 	Upgrading State = "upgrading" // a successor boots
+	Rotating  State = "rotating"  // certificates are exchanged in place
 	Stopping  State = "stopping"  // nothing accepts; the last requests end
 	Left      State = "left"      // over
 )
@@ -35,6 +36,8 @@ const (
 	Refused       Event = "refused"        // they are not
 	Upgraded      Event = "upgraded"       // the successor declared itself ready
 	UpgradeFailed Event = "upgrade failed" // it did not
+	RotateAsked   Event = "rotate asked"   // a rotation in place has its turn
+	Rotated       Event = "rotated"        // it has ended, one way or the other
 	StopAsked     Event = "stop asked"     // by the anchor, its death, or a signal
 	Drained       Event = "drained"        // no worker of any generation is left
 )
@@ -50,7 +53,8 @@ const (
 	Check        Action = "check"          // begin to judge what lies on disk
 	Remember     Action = "remember"       // one more reload after this one
 	Upgrade      Action = "upgrade"        // start the successor
-	Conclude     Action = "conclude"       // tell whoever asked how it ended
+	Rotate       Action = "rotate"         // begin to judge certificates, then have the workers take them
+	Conclude     Action = "conclude"       // tell whoever asked how it ended, and look who is next
 	HandOn       Action = "hand on"        // leave what is pending to the successor and exit
 	Cancel       Action = "cancel upgrade" // end the successor
 	Drain        Action = "drain"          // close everything that accepts
@@ -70,35 +74,36 @@ var never = cell{}
 
 // Table is the one declaration of the machine.
 var Table = machine.Table[State, Event, Action]{
-	States: []State{Booting, Waiting, Cutover, Active, Checking, Upgrading, Stopping, Left},
-	Events: []Event{Proved, BootFailed, ParentGone, CutOver, ReloadAsked, Accepted, Refused, Upgraded, UpgradeFailed, StopAsked, Drained},
+	States: []State{Booting, Waiting, Cutover, Active, Checking, Upgrading, Rotating, Stopping, Left},
+	Events: []Event{Proved, BootFailed, ParentGone, CutOver, ReloadAsked, Accepted, Refused, Upgraded, UpgradeFailed, RotateAsked, Rotated, StopAsked, Drained},
 	Cells: map[State]map[Event]cell{
 		Booting: {
 			Proved:     {Next: Waiting, Do: []Action{DeclareReady}},
 			BootFailed: {Next: Left, Do: []Action{Abandon}},
 			StopAsked:  {Next: Left, Do: []Action{Abandon}},
 			ParentGone: stays(Booting), // killed: the boot goes on, and its workers will serve
-			CutOver:    never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			CutOver:    never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never, RotateAsked: never, Rotated: never,
 		},
 		Waiting: {
 			ParentGone: {Next: Cutover, Do: []Action{Release}},
 			StopAsked:  {Next: Stopping, Do: []Action{Drain}},
 			BootFailed: stays(Waiting), // a worker lost after its proof is respawned by the pool
 			Proved:     stays(Waiting),
-			CutOver:    never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			CutOver:    never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never, RotateAsked: never, Rotated: never,
 		},
 		Cutover: {
 			CutOver:     {Next: Active, Do: []Action{Conclude}},
 			ReloadAsked: {Next: Cutover, Do: []Action{Remember}},
 			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
 			Proved:      stays(Cutover),
-			BootFailed:  never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			BootFailed:  never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never, RotateAsked: never, Rotated: never,
 		},
 		Active: {
 			ReloadAsked: {Next: Checking, Do: []Action{Check}},
+			RotateAsked: {Next: Rotating, Do: []Action{Rotate}},
 			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
 			Proved:      stays(Active),
-			CutOver:     never, BootFailed: never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			CutOver:     never, BootFailed: never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never, Rotated: never,
 		},
 		Checking: {
 			Accepted:    {Next: Upgrading, Do: []Action{Upgrade}},
@@ -106,7 +111,7 @@ var Table = machine.Table[State, Event, Action]{
 			ReloadAsked: {Next: Checking, Do: []Action{Remember}},
 			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
 			Proved:      stays(Checking),
-			CutOver:     never, BootFailed: never, ParentGone: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+			CutOver:     never, BootFailed: never, ParentGone: never, Upgraded: never, UpgradeFailed: never, Drained: never, RotateAsked: never, Rotated: never,
 		},
 		Upgrading: {
 			Upgraded:      {Next: Left, Do: []Action{HandOn}},
@@ -114,7 +119,14 @@ var Table = machine.Table[State, Event, Action]{
 			ReloadAsked:   {Next: Upgrading, Do: []Action{Remember}},
 			StopAsked:     {Next: Stopping, Do: []Action{Cancel, Drain}},
 			Proved:        stays(Upgrading),
-			CutOver:       never, BootFailed: never, ParentGone: never, Accepted: never, Refused: never, Drained: never,
+			CutOver:       never, BootFailed: never, ParentGone: never, Accepted: never, Refused: never, Drained: never, RotateAsked: never, Rotated: never,
+		},
+		Rotating: {
+			Rotated:     {Next: Active, Do: []Action{Conclude}},
+			ReloadAsked: {Next: Rotating, Do: []Action{Remember}},
+			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
+			Proved:      stays(Rotating),
+			RotateAsked: never, CutOver: never, BootFailed: never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
 		},
 		Stopping: {
 			Drained:       {Next: Left, Do: []Action{Exit}},
@@ -124,6 +136,8 @@ var Table = machine.Table[State, Event, Action]{
 			CutOver:       stays(Stopping),
 			Accepted:      stays(Stopping),
 			Refused:       stays(Stopping),
+			RotateAsked:   stays(Stopping),
+			Rotated:       stays(Stopping),
 			ReloadAsked:   stays(Stopping),
 			ParentGone:    stays(Stopping),
 			Proved:        stays(Stopping),
@@ -131,7 +145,7 @@ var Table = machine.Table[State, Event, Action]{
 		},
 		Left: {
 			Proved: stays(Left), BootFailed: stays(Left), ParentGone: stays(Left), CutOver: stays(Left), ReloadAsked: stays(Left), Accepted: stays(Left),
-			Refused: stays(Left), Upgraded: stays(Left), UpgradeFailed: stays(Left), StopAsked: stays(Left), Drained: stays(Left),
+			Refused: stays(Left), Upgraded: stays(Left), UpgradeFailed: stays(Left), RotateAsked: stays(Left), Rotated: stays(Left), StopAsked: stays(Left), Drained: stays(Left),
 		},
 	},
 }

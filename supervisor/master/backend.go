@@ -55,20 +55,33 @@ func call[T any](ctx context.Context, m *master, f func() (T, error)) (T, error)
 	}
 }
 
+// mostLooked is how many certificates are looked up on disk for every answer. Of
+// more the answer has what the look of the last minute found.
+const mostLooked = 64
+
 // Status returns what the service is; what lies on disk is read outside of the
 // loop, which must not wait for a slow disk.
 func (b *backend) Status(ctx context.Context) (*status.Status, error) {
-	s, err := call(ctx, b.m, func() (*status.Status, error) { return b.m.publish(), nil })
+	type present struct {
+		status *status.Status
+		config *config.Config
+		bundle *cert.Bundle
+		drift  map[string]drifted
+	}
+	p, err := call(ctx, b.m, func() (present, error) { return present{b.m.publish(), b.m.config, b.m.bundle, b.m.drift}, nil })
 	if err != nil {
 		return nil, err
 	}
-	drift := cert.Drift(b.m.config.Certificate, b.m.bundle)
-	for i, c := range s.Certificates {
-		if d, ok := drift[c.Name]; ok {
-			s.Certificates[i].Disk = d
+	found := map[string]cert.Difference{}
+	if len(p.bundle.Certificates) <= mostLooked {
+		found = cert.Drift(p.config.Certificate, p.config.TLS, p.bundle)
+	} else {
+		for name, d := range p.drift {
+			found[name] = d.Difference
 		}
 	}
-	return s, nil
+	withDisk(p.status.Certificates, found, p.drift, time.Now())
+	return p.status, nil
 }
 
 func (b *backend) Reload(ctx context.Context, allow []string) (<-chan status.Event, error) {
@@ -83,9 +96,35 @@ func (b *backend) Reload(ctx context.Context, allow []string) (<-chan status.Eve
 	})
 }
 
+// Rotate has new certificates taken in place.
+func (b *backend) Rotate(ctx context.Context, q control.RotateRequest) (<-chan status.Event, error) {
+	r := newRotation(byControl, q.Allow)
+	r.NewTickets = q.NewTickets
+	return b.rotate(ctx, r)
+}
+
+// Rollback has previous certificates served.
+func (b *backend) Rollback(ctx context.Context, q control.RollbackRequest) (<-chan status.Event, error) {
+	r := newRotation(byControl, q.Allow)
+	r.Record.Kind, r.Rollback = status.KindRollback, &q
+	return b.rotate(ctx, r)
+}
+
+func (b *backend) rotate(ctx context.Context, r *reload) (<-chan status.Event, error) {
+	if err := cert.CheckAllow(r.Allow); err != nil {
+		return nil, &control.Error{Code: http.StatusBadRequest, Message: err.Error()}
+	}
+	return call(ctx, b.m, func() (<-chan status.Event, error) {
+		if !b.m.active() {
+			return nil, errLeaving
+		}
+		return b.m.attend(ctx, b.m.rotateAsked(r), 0), nil
+	})
+}
+
 func (b *backend) Follow(ctx context.Context, id string, after int) (<-chan status.Event, error) {
 	return call(ctx, b.m, func() (<-chan status.Event, error) {
-		for _, r := range []*reload{b.m.current, b.m.next, b.m.last} {
+		for _, r := range slices.Concat(b.m.rotations, []*reload{b.m.current, b.m.next}, b.m.ended) {
 			if r != nil && r.Record.ID == id {
 				return b.m.attend(ctx, r, after), nil
 			}
@@ -145,6 +184,11 @@ func (m *master) scale(workers int) {
 // quiesce retires the workers and keeps the sockets. The number wanted stays: the
 // next generation has it.
 func (m *master) quiesce() {
+	if s := m.machine.State(); s != handover.Active && s != handover.Cutover {
+		m.past.Quieten = true // a generation that is being born must not undo it
+		return
+	}
+	m.past.Quieten = false
 	m.quiet = true
 	m.log.Info("workers stopped, sockets kept; a reload starts them again")
 	m.obey(m.pool.Scale(time.Now(), 0))
@@ -164,7 +208,11 @@ func (m *master) publish() *status.Status {
 		Pid: anchorPid(), Generation: m.generation, State: m.stateName(), Started: m.past.Started, Config: m.config.Path,
 		Master:  status.Master{Pid: os.Getpid(), Version: m.options.Version},
 		Workers: []status.Worker{}, Draining: []status.Draining{}, Listeners: []status.Listener{},
-		Certificates: m.bundle.Published(),
+		Certificates: m.bundle.Published(), Degraded: m.degraded,
+	}
+	if m.deferred != nil {
+		until := m.deferred.Until
+		s.Deferred = &until
 	}
 	for _, w := range m.pool.Workers() {
 		p := m.workers[w.Slot]
@@ -183,8 +231,8 @@ func (m *master) publish() *status.Status {
 	for _, l := range m.config.Listen {
 		s.Listeners = append(s.Listeners, status.Listener{Address: l.Address, TLS: l.TLS})
 	}
-	if m.last != nil {
-		record := m.last.Record
+	if last := m.last(); last != nil {
+		record := last.Record
 		s.LastReload = &record
 	}
 	return s
@@ -206,7 +254,7 @@ func (m *master) stateName() string {
 	switch m.machine.State() {
 	case handover.Booting, handover.Waiting:
 		return "booting"
-	case handover.Checking, handover.Upgrading:
+	case handover.Checking, handover.Upgrading, handover.Rotating:
 		return "reloading"
 	case handover.Stopping, handover.Left:
 		return "stopping"

@@ -42,11 +42,11 @@ func readAccepted(accepted *os.File) (*config.Config, error) {
 
 // readBundle returns the certificates that the killed master served.
 func readBundle(sealed *os.File) (*cert.Bundle, error) {
-	data, err := wire.ReadSealed(sealed)
+	own, err := wire.Duplicate(sealed)
 	if err != nil {
 		return nil, err
 	}
-	return cert.Decode(data)
+	return cert.Open(own)
 }
 
 // boot opens what the config asks for and starts the workers, which wait for
@@ -64,6 +64,7 @@ func (m *master) boot() error {
 	if m.past.Started.IsZero() {
 		m.past.Started = time.Now()
 	}
+	m.takeRing(time.Now())
 	if err := m.openFiles(); err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (m *master) equipAll() error {
 	}
 	m.pool.Equipped(time.Now())
 	for _, w := range m.workers {
-		if err := w.assign(m.sealed); err != nil {
+		if err := w.assign(m.bundle.File()); err != nil {
 			return err
 		}
 	}
@@ -110,13 +111,6 @@ func (m *master) equipAll() error {
 }
 
 func (m *master) seal() error {
-	data, err := m.bundle.Encode()
-	if err != nil {
-		return err
-	}
-	if m.sealed, err = wire.Seal(nameBundle, data); err != nil {
-		return err
-	}
 	text, err := json.Marshal(m.config)
 	if err != nil {
 		return fmt.Errorf("encode config: %v", err)
@@ -161,7 +155,7 @@ func (m *master) judgePool() {
 	case o.Failed:
 		m.bootFailed(status.Failed(status.ExitGeneration, bootHint(m.config), "generation %d: worker %d: %s", m.generation, o.Slot, o.Reason), nil)
 	case o.Proved:
-		m.progress("proofs", "%s", m.describeProofs())
+		m.progress("proofs", "%s", m.describeProofs(m.pool.Want()))
 		m.step(handover.Proved)
 	}
 }

@@ -12,6 +12,8 @@
 // leaves no trace. It refuses to reap processes that are not its own children:
 // that is the anchor's work.
 //
+// # Why
+//
 // Why a worker's environment is everything but a list, and not only a list:
 // programs are configured through theirs, and one that loses DATABASE_URL
 // behind a supervisor does not work. What is taken out is what would mislead
@@ -20,4 +22,24 @@
 // Why tableflip's own timeout is a day: it is fixed before the next config is
 // known, whose boot_timeout may be longer. The loop keeps the real deadline and
 // ends the successor itself.
+//
+// Why a successor serves what its predecessor judged, and does not read the disk
+// once more: the same program by the same config would find the same, some
+// milliseconds later, and with thousands of certificates that is most of a
+// reload. The bytes were checked once and are served from the memory in which
+// they were sealed. If the config or the program has changed it judges anew.
+//
+// Why a rotation takes the accepted config and not the one on disk: a config is
+// judged and taken as a whole, by a reload. Half of one would be a third state
+// that nobody has tried.
+//
+// Why a worker shows at most sixteen pairs: all lie in the same sealed memory and
+// are read by the same code. Those that are new come first.
+//
+// Why a ticket key is known to every worker for a whole period before it
+// encrypts: workers hear of it one after the other, and a client that met one of
+// the first would come to one that cannot decrypt yet.
+//
+// Why a certificate that is not valid yet is refused and tried again later,
+// rather than kept: by then the disk may hold a better one.
 package master

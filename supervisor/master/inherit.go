@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,8 @@ const (
 	namePidFile   = "pidfile"
 	nameState     = "state"
 	nameConfig    = "config"
-	nameBundle    = "bundle"
+	nameBundle    = "bundle" // served
+	nameJudged    = "judged" // by the predecessor, for this handover
 	nameReport    = "report"
 	nameHandoff   = "handoff"
 	nameServe     = "serve"
@@ -36,6 +38,7 @@ const (
 	nameGone      = "gone"
 	nameCounters  = "counters"
 	prefixListen  = "listen."
+	prefixHook    = "hook."
 )
 
 // beyond every boot timeout: the loop keeps the real deadline.
@@ -78,6 +81,10 @@ func (m *master) inherit() error {
 	for _, name := range wire.Inherited() {
 		h.files[name] = wire.Take(name)
 	}
+	if err := h.claim(nameReport); err != nil {
+		return err
+	}
+	m.steps = &reporter{file: h.files[nameReport]} // from here on a failure reaches whoever asked
 	if err := h.claim(nameState); err != nil {
 		return err
 	}
@@ -87,7 +94,7 @@ func (m *master) inherit() error {
 		}
 	}
 	for _, name := range m.past.Descriptors {
-		if strings.HasPrefix(name, prefixListen) {
+		if name == nameReport || strings.HasPrefix(name, prefixListen) {
 			continue // claimed by who wants it: tableflip closes the others, a copy would keep clients waiting
 		}
 		if err := h.claim(name); err != nil {
@@ -110,7 +117,6 @@ func (m *master) inherit() error {
 	if m.mailbox.read == nil || m.mailbox.write == nil || h.files[nameStop] == nil {
 		return errors.New("start master: descriptors of the anchor are missing: it is started by the anchor alone")
 	}
-	m.steps = &reporter{file: h.files[nameReport]}
 	return nil
 }
 
@@ -132,23 +138,26 @@ func (h *holding) claim(name string) error {
 	return nil
 }
 
-// names returns what a successor takes over. It reads the disk itself: what was
-// accepted is for a restarted master alone.
+// names returns what a successor takes over. It reads the config from the disk:
+// the accepted one is for a restarted master alone.
 func (h *holding) names() []string {
 	names := make([]string, 0, len(h.files))
 	for name := range h.files {
-		if name != nameConfig && name != nameBundle {
+		if name != nameConfig {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
+// passedAnew belongs to one handover each time.
+var passedAnew = []string{nameState, nameReport, nameHandoff, nameBundle, nameJudged}
+
 // pass gives tableflip everything that a successor takes over. What belongs to
 // one handover is passed anew each time.
 func (h *holding) pass() error {
 	for _, name := range h.names() {
-		once := name == nameState || name == nameReport || name == nameHandoff
+		once := slices.Contains(passedAnew, name) || strings.HasPrefix(name, prefixHook)
 		if h.passed[name] && !once {
 			continue
 		}
@@ -216,6 +225,9 @@ func (m *master) takeWords(words []byte) {
 	last.Descriptors = m.past.Descriptors
 	if own, other := m.past.Current, last.Current; own != nil && other != nil && len(own.Record.Steps) > len(other.Record.Steps) {
 		other.Record.Steps = own.Record.Steps // it left before it had heard all of ours
+	}
+	if m.config != nil {
+		last.Tickets = m.past.Tickets // which the own workers have
 	}
 	if m.config != nil && !(last.Scaled && last.WantConfig == m.config.Workers) {
 		last.Want, last.WantConfig, last.Scaled = m.past.Want, m.past.WantConfig, m.past.Scaled

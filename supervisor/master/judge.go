@@ -2,8 +2,12 @@ package master
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"example.com/handover/supervisor/cert"
@@ -17,50 +21,98 @@ const judgeTimeout = 30 * time.Second
 
 // judgement is what was found on disk.
 type judgement struct {
-	config *config.Config
-	bundle *cert.Bundle
-	checks []status.Check
-	steps  []status.Step
-	err    error
+	held     map[string]cert.Held // of a first start
+	config   *config.Config
+	bundle   *cert.Bundle
+	checks   []status.Check
+	changed  []int  // pairs that the predecessor does not serve
+	degraded string // why the bundle is not what lies on disk
+	steps    []status.Step
+	err      error
 }
 
-// judge reads config and certificates and checks them. It changes nothing.
-func (m *master) judge(load func() (*config.Config, error), served []status.Certificate, allow []string) judgement {
-	var j judgement
-	j.readConfig(load, m.appName)
-	j.readCertificates(served, allow)
-	return j
+// question is what certificates are judged by.
+type question struct {
+	config   *config.Config
+	served   *cert.Bundle // nil at a first start
+	known    *cert.Bundle // holds pairs that were proven; nil: none
+	held     map[string]cert.Held
+	allow    []string
+	rollback bool // what is held is what is asked for
+}
+
+func (q question) request() cert.Request {
+	r := cert.Request{
+		Sources: q.config.Certificate, TLS: q.config.TLS, Known: q.known, Held: q.held, Allow: q.allow, Worker: workerUID(q.config),
+	}
+	if q.served != nil {
+		r.Served = q.served.Published()
+	}
+	return r
 }
 
 func (j *judgement) readConfig(load func() (*config.Config, error), app func(*config.Config) string) {
 	if j.config, j.err = load(); j.err != nil {
 		return
 	}
-	if err := cert.CheckNames(j.config.TLS.Checks); err != nil {
-		j.err = status.Failed(status.ExitConfig, "", "%v", err)
+	if j.err = j.config.JudgeChecks(cert.CheckNames); j.err != nil {
 		return
 	}
 	j.step("config", "%s: %s, %s", configName(j.config), count(len(j.config.Listen), "listener"), app(j.config))
 }
 
-func (j *judgement) readCertificates(served []status.Certificate, allow []string) {
+// readCertificates reads and checks what lies on disk.
+func (j *judgement) readCertificates(q question) {
 	if j.err != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), judgeTimeout)
 	defer cancel()
-	j.bundle, j.checks, j.err = cert.Take(ctx, cert.Request{
-		Sources: j.config.Certificate, MinVersion: j.config.TLS.Version(), Served: served, Moved: j.config.TLS.Checks, Allow: allow,
-	})
-	if j.err != nil {
-		return
+	j.bundle, j.checks, j.err = cert.Take(ctx, q.request())
+	var refusal *cert.Refusal
+	if errors.As(j.err, &refusal) && len(q.held) > 0 && !q.rollback {
+		// What was rolled back to may have expired since. Then the files count again.
+		files := q.request()
+		files.Held = nil
+		if bundle, checks, err := cert.Take(ctx, files); err == nil {
+			j.bundle, j.checks, j.err = bundle, checks, nil
+			j.step("hold", "given up, what was rolled back to is refused now: %v", refusal)
+		}
 	}
-	for i, c := range j.bundle.Published() {
-		if len(j.config.Certificate[i].SelfSigned) > 0 {
+	if j.err == nil {
+		j.describe(q.served)
+	}
+}
+
+// described is how many certificates are spoken of one by one.
+const described = 10
+
+// describe says what becomes of each certificate, of many only of those that
+// change.
+func (j *judgement) describe(served *cert.Bundle) {
+	list := j.bundle.Published()
+	changed := map[int]bool{}
+	for _, i := range j.bundle.Changed(served) {
+		changed[i] = true
+	}
+	var old []status.Certificate
+	if served != nil {
+		old = served.Published()
+	}
+	said := 0
+	for i, c := range list {
+		if said == described || len(list) > described && !changed[i] {
+			continue
+		}
+		said++
+		if c.SelfSigned && c.Source == "" {
 			j.step("certificates", "%q: self-signed, each generation makes its own", c.Name)
 			continue
 		}
-		j.step("certificates", "%s", describeChange(c, served))
+		j.step("certificates", "%s", describeChange(c, old))
+	}
+	if more := len(list) - said; more > 0 {
+		j.step("certificates", "%d more, %d changed in all", more, len(changed))
 	}
 }
 
@@ -138,7 +190,6 @@ func (m *master) judgeBoot() {
 	if m.options.Boot != nil {
 		load = func() (*config.Config, error) { return m.options.Boot, nil }
 	}
-	served := m.past.Certificates
 	var allow []string
 	if m.past.Current != nil {
 		allow = m.past.Current.Allow
@@ -148,23 +199,76 @@ func (m *master) judgeBoot() {
 	if replaces {
 		load = func() (*config.Config, error) { return readAccepted(accepted) }
 	}
+	// The goroutine gets what it needs: the rest is the loop's.
+	first, app, past := !m.hold.hasParent(), m.appName, m.past
+	before := inheritance{served: sealed, judged: m.hold.files[nameJudged], config: past.Judged, changed: past.Changed, held: past.Held, allow: allow, first: first}
 	go func() {
 		var j judgement
-		j.readConfig(load, m.appName)
+		j.readConfig(load, app)
 		// Under a predecessor, which has judged the same files, the workers start while
 		// the certificates are judged. A first start makes sure before it starts anything.
-		if early := j; early.err == nil && m.hold.hasParent() {
+		if early := j; early.err == nil && !first {
 			m.post(func() { m.configured(early) })
 		}
 		switch {
 		case j.err != nil:
 		case replaces:
 			j.bundle, j.err = readBundle(sealed)
+			j.degraded = past.Degraded
 		default:
-			j.readCertificates(served, allow)
+			j.boot(before)
 		}
 		m.post(func() { m.judged(j) })
 	}()
+}
+
+// inheritance is what the predecessor left for the judgement.
+type inheritance struct {
+	served  *os.File // its bundle
+	judged  *os.File // what it has judged for this handover
+	config  string   // by which, as fingerprintOf tells
+	changed []int    // pairs of it that are not served yet
+	held    map[string]cert.Held
+	allow   []string
+	first   bool // there is no predecessor
+}
+
+// boot takes the certificates that the predecessor has judged for this very
+// handover, if the same program judged by the same config: then another look
+// could find nothing else but a later moment. Otherwise it judges itself.
+func (j *judgement) boot(before inheritance) {
+	q := question{config: j.config, held: before.held, allow: before.allow}
+	if before.judged != nil {
+		q.known, _ = readBundle(before.judged) // unreadable: of another release
+	}
+	if q.known != nil && q.known.Ours(j.config.TLS) && before.config == fingerprintOf(j.config) {
+		j.bundle, j.changed = q.known, before.changed
+		return
+	}
+	if before.served != nil {
+		q.served, _ = readBundle(before.served)
+	}
+	if before.first {
+		coldStart(&q)
+		j.held = q.held
+	}
+	j.readCertificates(q)
+	if before.first {
+		lastGood(j, q)
+	}
+	if j.err == nil {
+		j.changed = j.bundle.Changed(q.served)
+	}
+}
+
+// fingerprintOf tells configs apart.
+func fingerprintOf(c *config.Config) string {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // configured goes on with the boot once the config is known.
@@ -187,7 +291,14 @@ func (m *master) judged(j judgement) {
 		return
 	}
 	if j.err == nil {
-		m.bundle = j.bundle
+		m.bundle, m.changed, m.degraded = j.bundle, j.changed, j.degraded
+		if j.held == nil {
+			j.held = m.past.Held
+		}
+		m.keepHeld(j.bundle, j.held)
+		if m.degraded != "" {
+			m.log.Error("degraded: serving the last good certificates", "reason", m.degraded)
+		}
 		j.err = m.equipAll()
 	}
 	if j.err != nil {

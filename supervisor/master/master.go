@@ -11,6 +11,7 @@ import (
 	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/control"
 	"example.com/handover/supervisor/handover"
+	"example.com/handover/supervisor/hook"
 	"example.com/handover/supervisor/notify"
 	"example.com/handover/supervisor/pool"
 	"example.com/handover/supervisor/status"
@@ -47,8 +48,10 @@ type master struct {
 	generation int
 	config     *config.Config
 	bundle     *cert.Bundle
-	sealed     *os.File // the bundle as the workers get it
-	accepted   *os.File // the config as a restarted master gets it
+	changed    []int                // pairs of it that its predecessor did not have
+	held       map[string]cert.Held // what was rolled back to, by certificate name
+	degraded   string               // why the bundle is not what lay on disk at the start
+	accepted   *os.File             // the config as a restarted master gets it
 	counters   *wire.Counters
 	pool       *pool.Pool
 	workers    map[int]*worker // by slot
@@ -57,23 +60,31 @@ type master struct {
 	createdNow []string        // paths that this generation made
 	fresh      []string        // names of descriptors that this generation opened
 
-	past      state                // what the predecessor knew
-	draining  map[int]*drainRecord // by generation
-	released  time.Time            // when the own workers were told "go"
-	current   *reload              // the one that runs
-	next      *reload              // the one after it
-	last      *reload              // the one that ended last
-	successor *successor           // while upgrading
-	candidate *config.Config       // what a successor boots from, as it was judged
-	orphaned  bool                 // the predecessor has ended
-	server    *control.Server      // once active
-	steps     *reporter            // to the predecessor, until it is gone
-	stop      stopping             // once asked to stop
-	trimmed   bool
-	retired   bool      // the other generations were told to stop accepting
-	quiet     bool      // no workers are wanted until the next reload
-	fed       time.Time // when the anchor was told last
-	exit      *int      // set: the loop ends
+	past           state                // what the predecessor knew
+	draining       map[int]*drainRecord // by generation
+	released       time.Time            // when the own workers were told "go"
+	current        *reload              // the one that runs
+	next           *reload              // the one after it
+	ended          []*reload            // the last ones that did
+	rotations      []*reload            // those that wait
+	rotation       *rotation            // the one whose turn it is, from its judgement on
+	swaps          int                  // rotations that were committed
+	rotationNumber int                  // of the last one
+	deferred       *deferral            // what is tried again by itself
+	successor      *successor           // while upgrading
+	candidate      judgement            // what a successor boots from
+	orphaned       bool                 // the predecessor has ended
+	server         *control.Server      // once active
+	steps          *reporter            // to the predecessor, until it is gone
+	stop           stopping             // once asked to stop
+	oversight
+	saving  saving
+	hooks   *hook.Runner
+	trimmed bool
+	retired bool      // the other generations were told to stop accepting
+	quiet   bool      // no workers are wanted until the next reload
+	fed     time.Time // when the anchor was told last
+	exit    *int      // set: the loop ends
 }
 
 // Run runs a master until its successor is ready or it was told to stop, and
@@ -92,11 +103,14 @@ func Run(o Options) int {
 		over:     make(chan struct{}),
 		workers:  map[int]*worker{},
 		draining: map[int]*drainRecord{},
+		steps:    &reporter{},
 	}
 	m.output = newOutput()
 	m.log = m.output.logger(nil)
+	m.hooks = m.newHooks()
 	if err := m.inherit(); err != nil {
 		m.log.Error("start master", "error", err)
+		m.steps.fail(failure{Error: err.Error(), ExitCode: status.ExitGeneration})
 		return status.ExitFailed
 	}
 	m.machine = handover.New(m.hold.hasParent())
@@ -162,6 +176,8 @@ func (m *master) do(a handover.Action) {
 	case handover.Remember:
 	case handover.Upgrade:
 		m.upgrade()
+	case handover.Rotate:
+		m.rotate()
 	case handover.Conclude:
 		m.conclude()
 	case handover.HandOn:
@@ -195,6 +211,10 @@ func (m *master) tick(now time.Time) {
 	}
 	m.trim(now)
 	m.cutSuccessor(now)
+	m.cutRotation(now)
+	m.resume(now)
+	m.turnTickets(now)
+	m.lookAround(now)
 	m.cutDraining(now)
 	m.cutStop(now)
 }
@@ -202,7 +222,7 @@ func (m *master) tick(now time.Time) {
 // timed says whether the pool's clock runs: not before the workers have their
 // certificates, and not in a stop.
 func (m *master) timed() bool {
-	return m.pool != nil && m.sealed != nil && m.machine.State() != handover.Stopping
+	return m.pool != nil && m.bundle != nil && m.machine.State() != handover.Stopping
 }
 
 // trim gives back what the boot took, once the first second of serving is over.
@@ -226,6 +246,12 @@ func (m *master) deadline(now time.Time) time.Time {
 	}
 	if m.successor != nil {
 		earlier(m.successor.deadline)
+	}
+	if m.rotation != nil {
+		earlier(m.rotation.deadline)
+	}
+	if m.deferred != nil && m.machine.State() == handover.Active {
+		earlier(m.deferred.Until)
 	}
 	earlier(m.stop.deadline)
 	for _, d := range m.draining {

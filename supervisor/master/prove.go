@@ -2,6 +2,7 @@ package master
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -9,64 +10,113 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"time"
 
+	"example.com/handover/supervisor/cert"
 	"example.com/handover/supervisor/pool"
-	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
 )
 
 // handshakeTimeout bounds one private handshake.
 const handshakeTimeout = 5 * time.Second
 
+// maxProven is how many pairs a worker has to show one by one. All lie in the
+// same sealed memory and are read by the same code, so of thousands the first and
+// those that are new stand for the others: a handshake with each by each worker
+// would take longer than the whole handover.
+const maxProven = 16
+
 // proof is what a worker has to show over its private connection: through the
 // public socket an old worker might answer in its place.
 type proof struct {
-	certificates []status.Certificate
-	tls          bool
-	healthPath   string
-	timeout      time.Duration // for the health request
+	pairs      []provenPair
+	chains     map[string]int // of all pairs: the length of the chain by fingerprint
+	host       string         // that a client may ask for; empty: none of the names can be asked for
+	tls        bool
+	next       bool // show what is prepared, not what is served
+	healthPath string
+	timeout    time.Duration // for the health request
 }
 
-func (m *master) proof() proof {
-	p := proof{certificates: m.bundle.Published(), healthPath: m.config.HealthPath, timeout: m.config.BootTimeout}
+// provenPair is one pair that is asked for by its number.
+type provenPair struct {
+	number int // from 1
+	cert.Certificate
+}
+
+// proofOf says what workers that serve b, of which some pairs are new, have to
+// show.
+func (m *master) proofOf(b *cert.Bundle, changed []int) proof {
+	p := proof{chains: map[string]int{}, healthPath: m.config.HealthPath, timeout: m.config.BootTimeout}
 	for _, l := range m.config.Listen {
 		p.tls = p.tls || l.TLS
+	}
+	p.tls = p.tls && len(b.Certificates) > 0
+	for _, c := range b.Certificates {
+		p.chains[c.Fingerprint] = c.ChainLength
+		for _, name := range c.Names {
+			if p.host == "" {
+				p.host = serverName(name)
+			}
+		}
+	}
+	seen := map[int]bool{}
+	for _, i := range slices.Concat([]int{0}, changed, upTo(len(b.Certificates))) {
+		if len(p.pairs) < maxProven && i < len(b.Certificates) && !seen[i] {
+			seen[i] = true
+			p.pairs = append(p.pairs, provenPair{i + 1, b.Certificates[i]})
+		}
 	}
 	return p
 }
 
+// upTo returns the first numbers from 0, no more than are ever needed.
+func upTo(n int) []int {
+	list := make([]int, min(n, maxProven))
+	for i := range list {
+		list[i] = i
+	}
+	return list
+}
+
 // prove tries a worker and posts what came of it.
 func (m *master) prove(w *worker) {
-	p := m.proof()
+	p, swaps := m.proofOf(m.bundle, m.changed), m.swaps
 	go func() {
 		err := p.of(w.probe)
 		m.post(func() {
-			if err != nil {
+			switch {
+			case err != nil && swaps != m.swaps && m.workers[w.slot] == w:
+				m.prove(w) // other certificates came in between
+			case err != nil:
 				m.log.Error("worker failed its proof", "worker", w.slot, "pid", w.process.Pid, "error", err)
 				m.happened(w, pool.Failed, err.Error())
-				return
+			default:
+				m.happened(w, pool.Passed, "")
 			}
-			m.happened(w, pool.Passed, "")
 		})
 	}()
 }
 
-// of tries one worker. That it has every pair as it was checked is asked pair by
+// of tries one worker. That it has a pair as it was checked is asked pair by
 // pair: by name alone a client may rightly get another one (ECDSA beside RSA), or
 // none may name it at all.
 func (p proof) of(probe *wire.Packets) error {
-	if p.tls && len(p.certificates) > 0 {
-		for i, c := range p.certificates {
-			if err := p.handshake(probe, wire.Probe{TLS: true, Pair: i + 1}, c); err != nil {
+	if p.tls {
+		for _, c := range p.pairs {
+			want := map[string]int{c.Fingerprint: c.ChainLength}
+			if err := p.handshake(probe, c.number, c.host(), want); err != nil {
 				return fmt.Errorf("certificate %q: %w (proof.handshake)", c.Name, err)
 			}
 		}
-		if err := p.handshake(probe, wire.Probe{TLS: true}, p.certificates...); err != nil {
-			return fmt.Errorf("serve a client of certificate %q: %w (proof.handshake)", p.certificates[0].Name, err)
+		if p.host != "" {
+			if err := p.handshake(probe, 0, p.host, p.chains); err != nil {
+				return fmt.Errorf("serve a client of %q: %w (proof.handshake)", p.host, err)
+			}
 		}
 	}
 	if p.healthPath == "" {
@@ -78,11 +128,20 @@ func (p proof) of(probe *wire.Packets) error {
 	return nil
 }
 
+func (c provenPair) host() string {
+	for _, name := range c.Names {
+		if name = serverName(name); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
 // handshake completes a TLS handshake as a fresh client would and compares what
-// is served with what was checked: it has to be one of want, of which there is
-// at least one.
-func (p proof) handshake(probe *wire.Packets, how wire.Probe, want ...status.Certificate) error {
-	conn, err := p.dial(probe, how, want[0], []string{"h2", "http/1.1"})
+// is served with what was checked: it has to be one of want, which is the length
+// of the chain by fingerprint.
+func (p proof) handshake(probe *wire.Packets, pair int, host string, want map[string]int) error {
+	conn, err := p.dial(probe, pair, host, []string{"h2", "http/1.1"})
 	if err != nil {
 		return err
 	}
@@ -90,32 +149,28 @@ func (p proof) handshake(probe *wire.Packets, how wire.Probe, want ...status.Cer
 	seen := conn.ConnectionState()
 	sum := sha256.Sum256(seen.PeerCertificates[0].Raw)
 	got := hex.EncodeToString(sum[:])
-	served := slices.IndexFunc(want, func(c status.Certificate) bool { return c.Fingerprint == got })
+	length, known := want[got]
 	switch {
-	case served < 0 && len(want) > 1:
+	case !known && len(want) > 1:
 		return fmt.Errorf("worker serves sha256 %.12s…, which is none of the %d checked", got, len(want))
-	case served < 0:
-		return fmt.Errorf("worker serves sha256 %.12s…, want %.12s…", got, want[0].Fingerprint)
-	case len(seen.PeerCertificates) != want[served].ChainLength:
-		return fmt.Errorf("worker serves a chain of %d certificates, want %d", len(seen.PeerCertificates), want[served].ChainLength)
+	case !known:
+		return fmt.Errorf("worker serves sha256 %.12s…, want %.12s…", got, slices.Collect(maps.Keys(want))[0])
+	case len(seen.PeerCertificates) != length:
+		return fmt.Errorf("worker serves a chain of %d certificates, want %d", len(seen.PeerCertificates), length)
 	case seen.NegotiatedProtocol == "":
 		return errors.New("worker agreed on no protocol, want h2 or http/1.1 (ALPN)")
 	}
 	return nil
 }
 
-// dial opens a private TLS connection, by the first name of c. The fingerprint is
-// compared by the caller: it proves more than a chain to some root would.
-func (p proof) dial(probe *wire.Packets, how wire.Probe, c status.Certificate, protocols []string) (*tls.Conn, error) {
-	raw, err := wire.Dial(probe, how)
+// dial opens a private TLS connection. The fingerprint is compared by the
+// caller: it proves more than a chain to some root would.
+func (p proof) dial(probe *wire.Packets, pair int, host string, protocols []string) (*tls.Conn, error) {
+	raw, err := wire.Dial(probe, wire.Probe{TLS: true, Pair: pair, Next: p.next})
 	if err != nil {
 		return nil, err
 	}
-	name := ""
-	if len(c.Names) > 0 {
-		name = c.Names[0]
-	}
-	conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, ServerName: serverName(name), NextProtos: protocols})
+	conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, ServerName: host, NextProtos: protocols})
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -142,11 +197,9 @@ func (p proof) health(probe *wire.Packets) error {
 	var conn net.Conn
 	var err error
 	host := "localhost"
-	if p.tls && len(p.certificates) > 0 {
-		conn, err = p.dial(probe, wire.Probe{TLS: true}, p.certificates[0], []string{"http/1.1"})
-		if names := p.certificates[0].Names; len(names) > 0 {
-			host = names[0]
-		}
+	if p.tls {
+		host = cmp.Or(p.pairs[0].host(), host)
+		conn, err = p.dial(probe, 1, host, []string{"http/1.1"})
 	} else {
 		conn, err = wire.Dial(probe, wire.Probe{})
 	}
@@ -177,12 +230,12 @@ func (p proof) health(probe *wire.Packets) error {
 }
 
 // describeProofs says what every worker has shown.
-func (m *master) describeProofs() string {
-	p := m.proof()
-	text := count(m.pool.Want(), "worker") + " ready"
-	if p.tls && len(p.certificates) > 0 {
-		text += fmt.Sprintf(", each served sha256 %.12s…", p.certificates[0].Fingerprint)
-		if more := len(p.certificates) - 1; more > 0 {
+func (m *master) describeProofs(workers int) string {
+	text := count(workers, "worker") + " ready"
+	p := m.proofOf(m.bundle, m.changed)
+	if p.tls {
+		text += fmt.Sprintf(", each served sha256 %.12s…", p.pairs[0].Fingerprint)
+		if more := len(p.pairs) - 1; more > 0 {
 			text += fmt.Sprintf(" and %d more", more)
 		}
 	}

@@ -15,15 +15,15 @@ import (
 	"testing"
 	"time"
 
-	"example.com/handover/supervisor/status"
+	"example.com/handover/supervisor/cert"
 	"example.com/handover/worker/wire"
 	"golang.org/x/sys/unix"
 )
 
-// served is a certificate as a worker serves it, and as the status tells of it.
+// served is a certificate as a worker serves it, and as it is described.
 type served struct {
 	pair      tls.Certificate
-	published status.Certificate
+	described cert.Certificate
 }
 
 func issue(t *testing.T, names ...string) served {
@@ -47,7 +47,7 @@ func issue(t *testing.T, names ...string) served {
 	sum := sha256.Sum256(der)
 	return served{
 		pair:      tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
-		published: status.Certificate{Name: strings.Join(names, " "), Fingerprint: hex.EncodeToString(sum[:]), Names: names, ChainLength: 1},
+		described: cert.Certificate{Name: strings.Join(names, " "), Fingerprint: hex.EncodeToString(sum[:]), Names: names, ChainLength: 1},
 	}
 }
 
@@ -88,11 +88,14 @@ func serve(t *testing.T, protocols []string, pairs ...served) *wire.Packets {
 	return ours
 }
 
-func published(pairs []served) (list []status.Certificate) {
-	for _, p := range pairs {
-		list = append(list, p.published)
+// proofFor asks for every pair, and then for what a client of host gets.
+func proofFor(host string, pairs ...served) proof {
+	p := proof{tls: true, host: host, chains: map[string]int{}}
+	for i, s := range pairs {
+		p.chains[s.described.Fingerprint] = s.described.ChainLength
+		p.pairs = append(p.pairs, provenPair{i + 1, s.described})
 	}
-	return list
+	return p
 }
 
 func TestAWorkerProvesPairsThatNoNameLeadsTo(t *testing.T) {
@@ -103,7 +106,7 @@ func TestAWorkerProvesPairsThatNoNameLeadsTo(t *testing.T) {
 		"no name":          {issue(t, "shop.test"), issue(t)},
 		"shared name":      {issue(t, "shop.test", "www.test"), issue(t, "www.test", "other.test")},
 	} {
-		p := proof{tls: true, certificates: published(pairs)}
+		p := proofFor("shop.test", pairs...)
 		if err := p.of(serve(t, []string{"h2", "http/1.1"}, pairs...)); err != nil {
 			t.Errorf("%s: got %v, want a proof", name, err)
 		}
@@ -115,7 +118,7 @@ func TestAWorkerThatServesAnotherCertificateFailsItsProof(t *testing.T) {
 	first, second, other := issue(t, "shop.test"), issue(t, "www.test"), issue(t, "www.test")
 	longer := second
 	longer.pair.Certificate = append(longer.pair.Certificate, first.pair.Certificate[0])
-	p := proof{tls: true, certificates: published([]served{first, second})}
+	p := proofFor("shop.test", first, second)
 	both := []string{"h2", "http/1.1"}
 	for _, bad := range []struct {
 		worker *wire.Packets
@@ -130,9 +133,8 @@ func TestAWorkerThatServesAnotherCertificateFailsItsProof(t *testing.T) {
 			t.Errorf("proof: got %v, want %q (proof.handshake)", err, bad.want)
 		}
 	}
-	client := proof{tls: true}
-	err := client.handshake(serve(t, both, other), wire.Probe{TLS: true}, first.published, second.published)
-	if err == nil || !strings.Contains(err.Error(), "none of the 2") {
+	p.pairs = nil
+	if err := p.of(serve(t, both, other)); err == nil || !strings.Contains(err.Error(), "none of the 2") {
 		t.Errorf("a client's handshake: got %v, want none of the 2 checked", err)
 	}
 }

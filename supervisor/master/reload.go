@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handover/supervisor/control"
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/supervisor/notify"
 	"example.com/handover/supervisor/status"
@@ -14,8 +15,10 @@ import (
 
 // Who asks for a reload.
 const (
-	bySignal  = "signal"
-	byControl = "control"
+	bySignal   = "signal"
+	byControl  = "control"
+	byWatch    = "watch"
+	byDeferral = "deferral"
 )
 
 // maxAttempts is how often a reload whose master was killed is begun again.
@@ -24,9 +27,12 @@ const maxAttempts = 2
 // reload is one that runs, waits or has ended. Its id and record live through
 // the handover, in the state.
 type reload struct {
-	Record   status.Reload `json:"record"`
-	Allow    []string      `json:"allow,omitempty"`
-	Attempts int           `json:"attempts"`
+	Record     status.Reload            `json:"record"`
+	Allow      []string                 `json:"allow,omitempty"`
+	NewTickets bool                     `json:"new_tickets,omitempty"` // of a rotation
+	Rollback   *control.RollbackRequest `json:"rollback,omitempty"`
+	Committed  string                   `json:"committed,omitempty"` // of a rotation: the bundle that is served from here on, whoever dies
+	Attempts   int                      `json:"attempts"`
 
 	followers []chan status.Event
 }
@@ -39,9 +45,16 @@ func newReload(askedBy string, allow []string) *reload {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id)
 	return &reload{
-		Record: status.Reload{ID: hex.EncodeToString(id), AskedBy: askedBy, Started: time.Now(), Checks: []status.Check{}, Steps: []status.Step{}},
+		Record: status.Reload{ID: hex.EncodeToString(id), Kind: status.KindReload, AskedBy: askedBy, Started: time.Now(), Checks: []status.Check{}, Steps: []status.Step{}},
 		Allow:  allow, Attempts: 1,
 	}
+}
+
+// newRotation is an exchange of certificates in place.
+func newRotation(askedBy string, allow []string) *reload {
+	r := newReload(askedBy, allow)
+	r.Record.Kind = status.KindRotate
+	return r
 }
 
 // follow returns the events of a reload from the given step on.
@@ -117,9 +130,12 @@ func (m *master) reloadAsked(askedBy string, allow []string) *reload {
 func (m *master) check() {
 	m.current, m.next = m.next, nil
 	m.anchor.say(notify.Message{Reloading: true, Status: "reloading"})
-	load, served, allow := m.options.Load, m.bundle.Published(), m.current.Allow
+	load, q := m.options.Load, question{served: m.bundle, known: m.bundle, held: m.held, allow: m.current.Allow}
 	go func() {
-		j := m.judge(load, served, allow)
+		var j judgement
+		j.readConfig(load, m.appName)
+		q.config = j.config
+		j.readCertificates(q)
 		m.post(func() { m.checked(j) })
 	}()
 }
@@ -133,14 +149,14 @@ func (m *master) checked(j judgement) {
 		m.current.add(s)
 	}
 	m.current.Record.Checks = append(m.current.Record.Checks, j.checks...)
-	m.note(j.checks)
 	if j.err != nil {
-		f := explain(j.err)
-		m.refuse(status.OutcomeRefused, f.Error(), f.Hint(), f.Code)
+		m.refused(j)
 		m.step(handover.Refused)
 		return
 	}
-	m.candidate = j.config
+	m.note(j.checks)
+	m.deferred = nil
+	m.candidate = j
 	m.step(handover.Accepted)
 }
 
@@ -150,28 +166,70 @@ func (m *master) refuse(outcome, text, hint string, code int) {
 	r.Outcome, r.Error, r.Hint, r.ExitCode = outcome, text, hint, code
 }
 
-// conclude tells how the running reload ended.
+// conclude tells how the running reload or rotation ended.
 func (m *master) conclude() {
+	m.post1(m.rotateNext)
 	r := m.current
 	if r == nil {
 		return
 	}
 	r.Record.Finished = time.Now()
 	r.Record.Generation = m.generation
-	m.last, m.current = r, nil
+	m.current = nil
 	record := r.Record
 	r.part(status.Event{End: &record})
-	elapsed := r.Record.Finished.Sub(r.Record.Started).Round(100 * time.Microsecond)
-	line := fmt.Sprintf("generation %d serves", m.generation)
-	if record.Outcome == status.OutcomeDone {
-		m.log.Info("reload done", "asked_by", record.AskedBy, "elapsed", elapsed)
-	} else {
-		m.log.Error("reload "+record.Outcome, "asked_by", record.AskedBy, "elapsed", elapsed, "error", record.Error, "hint", record.Hint)
-		line += fmt.Sprintf("; last reload %s: %s", record.Outcome, record.Error)
-		m.anchor.say(notify.Message{Ready: true, Status: line})
+	if !m.idle(record) {
+		m.ended = append(m.ended, r)
+		m.ended = m.ended[max(0, len(m.ended)-mostEnded):]
+		m.announce(record)
+	}
+	if record.Outcome == status.OutcomeDone && !record.Unchanged {
+		m.confirm(r)
 	}
 	m.rescale()
+	if m.past.Quieten {
+		m.post1(m.quiesce)
+	}
 	m.keep()
+}
+
+// idle says whether a rotation that nobody waits for came to what is known
+// already: nothing new, or the same refusal as before.
+func (m *master) idle(r status.Reload) bool {
+	if r.AskedBy != byWatch && r.AskedBy != byDeferral {
+		return false
+	}
+	last := m.last()
+	return r.Unchanged || last != nil && r.Error != "" && last.Record.Error == r.Error
+}
+
+// mostEnded is how many reloads and rotations a client can still follow after
+// their end: one that was cut off by a handover asks the successor.
+const mostEnded = 8
+
+// last returns the one that ended last; nil if there was none.
+func (m *master) last() *reload {
+	if len(m.ended) == 0 {
+		return nil
+	}
+	return m.ended[len(m.ended)-1]
+}
+
+// announce says in the log, to systemd and to the hooks how r ended.
+func (m *master) announce(r status.Reload) {
+	elapsed := r.Finished.Sub(r.Started).Round(100 * time.Microsecond)
+	line := m.statusLine()
+	if r.Outcome == status.OutcomeDone {
+		m.log.Info(r.Kind+" done", "asked_by", r.AskedBy, "elapsed", elapsed, "unchanged", r.Unchanged)
+		m.runHooks(hookDone, outcome{Reload: &r})
+	} else {
+		m.log.Error(r.Kind+" "+r.Outcome, "asked_by", r.AskedBy, "elapsed", elapsed, "error", r.Error, "hint", r.Hint)
+		line += fmt.Sprintf("; last %s %s: %s", r.Kind, r.Outcome, r.Error)
+		m.runHooks(hookRefused, outcome{Reload: &r})
+	}
+	if r.Outcome != status.OutcomeDone || r.Kind != status.KindReload {
+		m.anchor.say(notify.Message{Ready: true, Status: line})
+	}
 }
 
 // progress notes a step of the reload that this generation is being born for.

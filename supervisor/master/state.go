@@ -6,34 +6,48 @@ import (
 	"os"
 	"time"
 
-	"example.com/handover/supervisor/status"
+	"example.com/handover/supervisor/cert"
+	"example.com/handover/supervisor/hook"
 	"example.com/handover/worker/wire"
 )
 
 // stateVersion is counted up when a field changes its meaning.
-const stateVersion = 1
+const stateVersion = 2
+
+// oldestState is the version of the release before, which lacks what has been
+// added and has nothing else in its place.
+const oldestState = 1
 
 // state is what one master knows and the next one needs. It lies in a memfd
 // that is never changed: each change makes a new one.
 type state struct {
-	Version      int                  `json:"v"`
-	Generation   int                  `json:"generation"`
-	Started      time.Time            `json:"started"` // of the service
-	Want         int                  `json:"want"`
-	WantConfig   int                  `json:"want_config"` // what the config said when Want was set
-	Scaled       bool                 `json:"scaled"`      // Want was set by hand
-	Quiet        bool                 `json:"quiet"`       // no workers until the next reload
-	Graceful     time.Duration        `json:"graceful"`    // how long the workers of this generation drain
-	Workers      []workerID           `json:"workers"`
-	Draining     []drainRecord        `json:"draining"`
-	Current      *reload              `json:"current,omitempty"`
-	Next         *reload              `json:"next,omitempty"`
-	Last         *reload              `json:"last,omitempty"`
-	Certificates []status.Certificate `json:"certificates"`
-	Control      string               `json:"control"` // paths, so that a change is noticed
-	PidFile      string               `json:"pidfile"`
-	Sockets      []string             `json:"sockets"` // unix sockets that we made
-	Descriptors  []string             `json:"descriptors"`
+	Version     int                  `json:"v"`
+	Generation  int                  `json:"generation"`
+	Started     time.Time            `json:"started"` // of the service
+	Want        int                  `json:"want"`
+	WantConfig  int                  `json:"want_config"`       // what the config said when Want was set
+	Scaled      bool                 `json:"scaled"`            // Want was set by hand
+	Quieten     bool                 `json:"quieten,omitempty"` // to be quiet once what runs has ended
+	Quiet       bool                 `json:"quiet"`             // no workers until the next reload
+	Graceful    time.Duration        `json:"graceful"`          // how long the workers of this generation drain
+	Workers     []workerID           `json:"workers"`
+	Draining    []drainRecord        `json:"draining"`
+	Current     *reload              `json:"current,omitempty"`
+	Next        *reload              `json:"next,omitempty"`
+	Ended       []*reload            `json:"ended,omitempty"` // the last ones, for clients that still follow
+	Rotations   []*reload            `json:"rotations,omitempty"`
+	Deferred    *deferral            `json:"deferred,omitempty"`
+	Judged      string               `json:"judged,omitempty"`   // the config by which the bundle "judged" was
+	Changed     []int                `json:"changed,omitempty"`  // pairs of that bundle which are not served yet, as far as they are proven one by one
+	Held        map[string]cert.Held `json:"held,omitempty"`     // what was rolled back to
+	Degraded    string               `json:"degraded,omitempty"` // why the bundle is not what lay on disk at the start
+	Tickets     *ring                `json:"tickets,omitempty"`
+	Hooks       []hook.Batch         `json:"hooks,omitempty"` // for a successor
+	Told        map[string]int       `json:"told,omitempty"`  // how near its end each certificate was said to be, by fingerprint
+	Control     string               `json:"control"`         // paths, so that a change is noticed
+	PidFile     string               `json:"pidfile"`
+	Sockets     []string             `json:"sockets"` // unix sockets that we made
+	Descriptors []string             `json:"descriptors"`
 }
 
 // workerID names a process for good: a number alone is used again.
@@ -48,8 +62,8 @@ func decodeState(b []byte) (state, error) {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return state{}, fmt.Errorf("decode state: %v", err)
 	}
-	if s.Version != stateVersion {
-		return state{}, fmt.Errorf("decode state: version %d, this program knows %d: restart the service to change between distant releases", s.Version, stateVersion)
+	if s.Version < oldestState || s.Version > stateVersion {
+		return state{}, fmt.Errorf("decode state: version %d, this program knows %d to %d: restart the service to change between distant releases", s.Version, oldestState, stateVersion)
 	}
 	return s, nil
 }
@@ -65,9 +79,10 @@ func readState(f *os.File) (state, error) {
 // snapshot returns what this master knows now.
 func (m *master) snapshot() state {
 	s := state{
-		Version: stateVersion, Generation: m.generation, Started: m.past.Started, Current: m.current, Next: m.next, Last: m.last,
+		Version: stateVersion, Generation: m.generation, Started: m.past.Started, Current: m.current, Next: m.next, Ended: m.ended,
 		Want: m.past.Want, WantConfig: m.past.WantConfig, Scaled: m.past.Scaled,
-		Quiet: m.quiet, Graceful: m.config.GracefulTimeout, Certificates: m.bundle.Published(),
+		Quieten: m.past.Quieten, Quiet: m.quiet, Graceful: m.config.GracefulTimeout, Rotations: m.rotations, Deferred: m.deferred,
+		Held: m.held, Degraded: m.degraded, Tickets: m.past.Tickets, Told: m.past.Told,
 		Control: m.config.ControlSocket(), PidFile: m.config.PidFile, Sockets: m.created,
 	}
 	for _, w := range m.workers {

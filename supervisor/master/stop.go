@@ -1,6 +1,7 @@
 package master
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ func (m *master) drain() {
 	m.anchor.say(notify.Message{Stopping: true, Status: "stopping"})
 	m.mailbox.stop()
 	m.stopReloads()
+	m.hooks.Stop()
 	// A listener copy left open would queue clients and reset them at the end.
 	for name := range m.hold.files {
 		if strings.HasPrefix(name, prefixListen) {
@@ -76,7 +78,7 @@ func (m *master) drain() {
 
 // stopReloads tells those who wait for a reload that there will be none.
 func (m *master) stopReloads() {
-	for _, r := range []*reload{m.current, m.next} {
+	for _, r := range slices.Concat(m.rotations, []*reload{m.current, m.next}) {
 		if r == nil {
 			continue
 		}
@@ -85,7 +87,7 @@ func (m *master) stopReloads() {
 		record := r.Record
 		r.part(status.Event{End: &record})
 	}
-	m.current, m.next = nil, nil
+	m.current, m.next, m.rotations, m.rotation, m.deferred = nil, nil, nil, nil, nil
 }
 
 // hasten makes a graceful stop a quick one.

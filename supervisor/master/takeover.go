@@ -29,11 +29,20 @@ func (m *master) declareReady() {
 }
 
 func (m *master) statusLine() string {
-	names := make([]string, 0, len(m.config.Certificate))
-	for _, c := range m.bundle.Published() {
+	const most = 5
+	var names []string
+	for i, c := range m.bundle.Certificates {
+		if i == most {
+			names = append(names, fmt.Sprintf("%d more", len(m.bundle.Certificates)-most))
+			break
+		}
 		names = append(names, fmt.Sprintf("%s until %s", c.Name, c.NotAfter.UTC().Format(time.DateOnly)))
 	}
-	return fmt.Sprintf("generation %d serves %s", m.generation, strings.Join(names, ", "))
+	line := fmt.Sprintf("generation %d serves %s", m.generation, strings.Join(names, ", "))
+	if m.degraded != "" {
+		line = "degraded: " + line
+	}
+	return line
 }
 
 // release lets the own workers accept and retires every other generation. The
@@ -46,10 +55,15 @@ func (m *master) release() {
 	// that is killed in between would leave sockets that no other could take over.
 	m.storeFresh()
 	m.anchor.store(nameConfig, m.accepted)
-	m.anchor.store(nameBundle, m.sealed)
+	m.anchor.store(nameBundle, m.bundle.File())
 	m.obey(m.pool.Release(time.Now()))
 	m.released = time.Now()
-	m.current, m.next, m.last = m.past.Current, m.past.Next, m.past.Last
+	m.current, m.next, m.ended = m.past.Current, m.past.Next, m.past.Ended
+	m.deferred = m.past.Deferred
+	m.rotations = append(m.past.Rotations, m.rotations...)
+	for _, name := range []string{nameConfig, nameBundle, nameJudged} {
+		m.hold.drop(name)
+	}
 	m.keep()
 	m.retireOthers()
 	m.removeStalePaths()
@@ -69,6 +83,7 @@ func (m *master) release() {
 	if m.next != nil {
 		m.step(handover.ReloadAsked) // it was asked for under the predecessor
 	}
+	m.oversee()
 	m.lookCutOver()
 }
 
@@ -76,13 +91,23 @@ func (m *master) release() {
 // disk counts for it, and only for it: this generation serves what was accepted.
 func (m *master) recoverReload() {
 	r := m.current
+	if r.Committed != "" && r.Committed == identityOf(m.bundle) {
+		r.Record.Outcome = status.OutcomeDone
+		m.conclude()
+		return
+	}
 	r.Attempts++
 	if r.Attempts > maxAttempts || m.next != nil {
 		m.refuse(status.OutcomeFailed, "the master was killed during the reload", "see the log for what killed it", status.ExitGeneration)
 		m.conclude()
 		return
 	}
-	m.current, m.next = nil, r
+	m.current = nil
+	if r.Record.Kind == status.KindReload {
+		m.next = r
+	} else {
+		m.rotations = append([]*reload{r}, m.rotations...)
+	}
 }
 
 // retireOthers tells every other generation to stop accepting, once a worker of
@@ -146,7 +171,11 @@ func (m *master) greet() {
 		return
 	}
 	m.output.say("serving %s (%s) with %s, pid %d", strings.Join(m.urls(), ", "), m.appName(m.config), count(m.pool.Want(), "worker"), anchorPid())
-	for _, c := range m.bundle.Published() {
+	for i, c := range m.bundle.Certificates {
+		if i == described {
+			m.output.say("and %d certificates more", len(m.bundle.Certificates)-i)
+			break
+		}
 		m.output.say("certificate %q: sha256 %.16s…, until %s", c.Name, c.Fingerprint, c.NotAfter.UTC().Format("2006-01-02 15:04 MST"))
 	}
 	command := "handover reload"

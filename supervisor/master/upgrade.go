@@ -76,7 +76,7 @@ func (m *master) upgrade() {
 }
 
 func (m *master) prepareSuccessor() (*successor, error) {
-	s := &successor{deadline: time.Now().Add(settleMargin + m.candidate.BootTimeout + proofMargin)}
+	s := &successor{deadline: time.Now().Add(settleMargin + m.candidate.config.BootTimeout + proofMargin)}
 	var err error
 	if s.report, s.write, err = wire.Pipe(nameReport); err != nil {
 		return nil, err
@@ -88,7 +88,13 @@ func (m *master) prepareSuccessor() (*successor, error) {
 	}
 	s.handoff = write
 	known := m.snapshot()
+	known.Judged = fingerprintOf(m.candidate.config)
+	changed := m.candidate.bundle.Changed(m.bundle)
+	known.Changed = changed[:min(len(changed), maxProven)]
+	known.Hooks = m.handHooks()
+	defer m.forgetHooks(known.Hooks)
 	m.hold.files[nameReport], m.hold.files[nameHandoff] = s.write, handoff
+	m.hold.files[nameBundle], m.hold.files[nameJudged] = m.bundle.File(), m.candidate.bundle.File()
 	delete(m.hold.files, nameState)
 	known.Descriptors = m.hold.names()
 	_, f, err := known.encode()
@@ -98,7 +104,9 @@ func (m *master) prepareSuccessor() (*successor, error) {
 		m.anchor.store(nameState, f) // a reload runs: whoever comes after a crash begins it again
 		m.hold.drop(nameState)
 	}
-	delete(m.hold.files, nameReport)
+	for _, name := range []string{nameReport, nameBundle, nameJudged} {
+		delete(m.hold.files, name) // they are closed by their owners
+	}
 	m.hold.drop(nameHandoff)
 	if err != nil {
 		s.close()
@@ -175,6 +183,7 @@ func (m *master) upgraded(err error) {
 		}
 	}
 	m.successor = nil
+	m.hooks.Resume()
 	m.forgetGeneration(m.generation + 1)
 	// What was passed to the dead successor is closed by its finalizers.
 	runtime.GC()
@@ -268,10 +277,16 @@ func (m *master) strangers() []int {
 // handOn leaves everything to the successor and ends the process at once.
 func (m *master) handOn() {
 	moved := status.Event{Moved: true}
+	for _, r := range m.rotations {
+		r.part(moved)
+	}
 	m.current.part(moved)
 	m.next.part(moved)
 	m.closeServer()
-	if words, f, err := m.snapshot().encode(); err == nil {
+	m.hooks.Close() // what they say from here on the successor reads
+	words := m.snapshot()
+	words.Hooks, _ = m.hooks.Pause()
+	if words, f, err := words.encode(); err == nil {
 		_ = f.Close()
 		_ = m.successor.handoff.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = m.successor.handoff.Write(words)

@@ -30,8 +30,11 @@ func (w *worker) id() workerID {
 
 func (w *worker) kill() { _ = w.process.Signal(syscall.SIGKILL) }
 
-func (w *worker) say(k wire.Kind, files ...*os.File) {
-	b, err := wire.Encode(wire.Message{Kind: k})
+func (w *worker) say(k wire.Kind, files ...*os.File) { w.send(wire.Message{Kind: k}, files...) }
+
+// send sends a message. That the worker has ended already is heard by its end.
+func (w *worker) send(message wire.Message, files ...*os.File) {
+	b, err := wire.Encode(message)
 	if err == nil {
 		_ = w.ctl.Send(b, files...)
 	}
@@ -69,6 +72,7 @@ func (m *master) happened(w *worker, t pool.Trigger, reason string) {
 	}
 	if t == pool.Exited {
 		delete(m.workers, w.slot)
+		m.leaveRotation(w)
 	}
 	if m.machine.State() == handover.Stopping {
 		m.lookDrained()
@@ -91,7 +95,7 @@ func (m *master) happened(w *worker, t pool.Trigger, reason string) {
 // active says whether this master is the one that speaks for the service.
 func (m *master) active() bool {
 	s := m.machine.State()
-	return s == handover.Cutover || s == handover.Active || s == handover.Checking || s == handover.Upgrading
+	return s == handover.Cutover || s == handover.Active || s == handover.Checking || s == handover.Upgrading || s == handover.Rotating
 }
 
 // start starts the worker of a slot. That it cannot be started is told to the
@@ -105,6 +109,9 @@ func (m *master) start(slot int) {
 	}
 	m.workers[slot] = w
 	m.listenTo(w)
+	if m.rotation != nil && !m.rotation.swapping {
+		m.prepare(w)
+	}
 	if m.active() {
 		m.keep()
 	}
@@ -164,8 +171,8 @@ func (m *master) launch(slot int) (*worker, error) {
 			Path: path, Args: args, Env: env, Files: files, Stderr: wordsEnd, Role: wire.RoleWorker, Credential: credential,
 		})
 		_ = wordsEnd.Close()
-		if err == nil && m.sealed != nil {
-			err = w.assign(m.sealed)
+		if err == nil && m.bundle != nil {
+			err = w.assign(m.bundle.File())
 		}
 	}
 	if err != nil {
@@ -207,7 +214,7 @@ func (m *master) equip(slot int, ctl, probe *os.File) ([]process.Named, *wire.Se
 		{Name: wire.DescriptorStderr, File: m.output.file},
 	}
 	s := &wire.Settings{
-		Generation: m.generation, Slot: slot, MinVersion: m.config.TLS.Version(),
+		Generation: m.generation, Slot: slot, MinVersion: m.config.TLS.Version(), SNI: m.config.TLS.SNI, Tickets: m.past.Tickets.keys(),
 		KeepaliveGrace: m.config.KeepaliveGrace, GracefulTimeout: m.config.GracefulTimeout,
 		LogFormat: m.output.format, LogLevel: m.config.Log.Level,
 	}
@@ -257,8 +264,16 @@ func (m *master) said(w *worker, message wire.Message, err error) {
 	switch message.Kind {
 	case wire.KindReady:
 		m.happened(w, pool.Ready, "")
+	case wire.KindPrepared:
+		m.prepared(w, message.Rotation)
+	case wire.KindSwapped:
+		m.swapped(w, message.Rotation)
 	case wire.KindFailed:
-		w.failed = message.Text
+		if message.Rotation == 0 {
+			w.failed = message.Text
+		} else if r := m.rotation; r != nil && r.number == message.Rotation && !r.swapping {
+			m.rotationFailed(w, message.Text)
+		}
 	}
 }
 

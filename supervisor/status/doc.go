@@ -1,5 +1,5 @@
 // Package status holds what the supervisor says about itself: the JSON of
-// "handover status", of "handover reload --json" and of the control socket,
+// "handover status", of "handover reload --json" and its kin, and of the control socket,
 // the exit codes, and how the commands show all of it to a person.
 //
 // Others script against the JSON and the exit codes: fields and codes are only

@@ -53,11 +53,11 @@ func (p painter) paint(colour, text string) painted {
 // state paints a state or a severity by who must act.
 func (p painter) state(text string) painted {
 	switch strings.TrimSuffix(text, ":") {
-	case "serving", "same", OutcomeDone:
+	case "serving", OutcomeDone:
 		return p.paint(green, text)
-	case "booting", "starting", "proving", "reloading", "draining", "stopping", "changed", severityWarn:
+	case "booting", "starting", "proving", "reloading", "draining", "stopping", severityWarn:
 		return p.paint(yellow, text)
-	case OutcomeRefused, OutcomeFailed, "unreadable", severityRefuse:
+	case OutcomeRefused, OutcomeFailed, severityRefuse:
 		return p.paint(red, text)
 	default:
 		return p.paint(plain, text)
@@ -95,15 +95,24 @@ func (t table) row(cells ...any) {
 	fmt.Fprintln(t, strings.Join(texts, "\t"))
 }
 
-// clean takes out what could steer a terminal or break a table: names in
-// certificates and messages of programs are other people's.
+// clean takes out what could steer a terminal, turn its writing around or break
+// a table: names in certificates and messages of programs are other people's.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, text)
+}
+
+// cut is a clean text that is no longer than a name usually is.
+func cut(text string) string {
+	const most = 64
+	if letters := []rune(clean(text)); len(letters) > most {
+		return string(letters[:most-1]) + "…"
+	}
+	return clean(text)
 }
 
 // elapsed shows a short time to the digit that matters.

@@ -15,6 +15,8 @@ type Status struct {
 	Listeners    []Listener    `json:"listeners"`
 	Certificates []Certificate `json:"certificates"`
 	LastReload   *Reload       `json:"last_reload"`
+	Degraded     string        `json:"degraded,omitempty"`       // why not what lies on disk is served since the start
+	Deferred     *time.Time    `json:"deferred_until,omitempty"` // when what waits on disk becomes valid and is taken by itself
 }
 
 // Master is the process that answers.
@@ -57,25 +59,41 @@ type Listener struct {
 
 // Certificate is one served certificate.
 type Certificate struct {
-	Name          string    `json:"name"`
-	Fingerprint   string    `json:"fingerprint_sha256"` // of the leaf, lower-case hex
-	Names         []string  `json:"names"`
-	NotBefore     time.Time `json:"not_before"`
-	NotAfter      time.Time `json:"not_after"`
-	ChainNotAfter time.Time `json:"chain_not_after"` // the earliest end along the chain
-	ChainLength   int       `json:"chain_length"`
-	Disk          string    `json:"disk"`                  // same, changed or unreadable
-	SelfSigned    bool      `json:"self_signed,omitempty"` // made on the spot; each generation makes its own
+	Name          string     `json:"name"`
+	Fingerprint   string     `json:"fingerprint_sha256"` // of the leaf, lower-case hex
+	Names         []string   `json:"names"`
+	NotBefore     time.Time  `json:"not_before"`
+	NotAfter      time.Time  `json:"not_after"`
+	ChainNotAfter time.Time  `json:"chain_not_after"` // the earliest end along the chain
+	ChainLength   int        `json:"chain_length"`
+	Issuer        string     `json:"issuer"`                // distinguished name (RFC 4514)
+	Serial        string     `json:"serial"`                // lower-case hex
+	ChainSHA256   string     `json:"chain_sha256"`          // of all certificates in order
+	KeySHA256     string     `json:"key_sha256"`            // of the public key (SubjectPublicKeyInfo)
+	Source        string     `json:"source"`                // the certificate file, absolute; empty: made on the spot
+	Held          bool       `json:"held,omitempty"`        // rolled back to, until the files on disk change
+	Disk          string     `json:"disk"`                  // same, changed or unreadable
+	DiskSince     *time.Time `json:"disk_since,omitempty"`  // when Disk was first seen not to be the same
+	OnDisk        *OnDisk    `json:"on_disk,omitempty"`     // what lies there, if changed
+	SelfSigned    bool       `json:"self_signed,omitempty"` // made on the spot; each generation makes its own
+}
+
+// OnDisk is a certificate that lies on disk and is not served.
+type OnDisk struct {
+	Fingerprint string    `json:"fingerprint_sha256"`
+	NotBefore   time.Time `json:"not_before"`
+	NotAfter    time.Time `json:"not_after"`
 }
 
 // Check is one finding of the certificate checks.
 type Check struct {
-	Name        string `json:"name"`
-	Severity    string `json:"severity"` // refuse, warn or info
-	Certificate string `json:"certificate"`
-	File        string `json:"file"`
-	Message     string `json:"message"`
-	Hint        string `json:"hint"`
+	Name        string     `json:"name"`
+	Severity    string     `json:"severity"` // refuse, warn or info
+	Certificate string     `json:"certificate"`
+	File        string     `json:"file"`
+	Message     string     `json:"message"`
+	Hint        string     `json:"hint"`
+	Until       *time.Time `json:"until,omitempty"` // of time.not_yet: when what was refused becomes valid
 }
 
 // The outcomes of a reload.
@@ -85,14 +103,27 @@ const (
 	OutcomeFailed  = "failed"
 )
 
+// confirmed is the Confirmed of a Reload that clients have met.
+const confirmed = "yes"
+
+// What a Reload is.
+const (
+	KindReload   = "reload"   // a fresh generation
+	KindRotate   = "rotate"   // new certificates in place
+	KindRollback = "rollback" // previous certificates in place
+)
+
 // Reload is a reload that has ended, or runs while Outcome is empty.
 type Reload struct {
 	ID         string    `json:"id"`
+	Kind       string    `json:"kind"` // reload, rotate or rollback
 	Outcome    string    `json:"outcome"`
-	AskedBy    string    `json:"asked_by"` // signal or control
+	AskedBy    string    `json:"asked_by"` // signal, control, watch or deferral
 	Started    time.Time `json:"started"`
 	Finished   time.Time `json:"finished"`
-	Generation int       `json:"generation"` // the one it led to; of the serving one if it led to none
+	Generation int       `json:"generation"`          // the one it led to; of the serving one if it led to none
+	Unchanged  bool      `json:"unchanged,omitempty"` // a rotation that found nothing new
+	Confirmed  string    `json:"confirmed,omitempty"` // "yes" once clients of the public addresses got what was taken, else why not
 	Error      string    `json:"error,omitempty"`
 	Hint       string    `json:"hint,omitempty"`
 	ExitCode   int       `json:"exit_code"` // as "handover reload" ends

@@ -16,9 +16,26 @@
 //	         ◀──────────────── ready (or failed, with the reason)
 //	(proof over the probe socketpair)
 //	go       ────────────────▶ accepts clients
-//	quit     ────────────────▶ ends at once
 //	reopen   ────────────────▶ reopens its log files
+//	tickets  ────────────────▶ has other session ticket keys
+//	quit     ────────────────▶ ends at once
 //
-// Its end before "go" ends the worker; after it the worker serves on until the
-// serve pipe ends.
+// Certificates change under a running worker in two phases, for all workers of
+// a generation swap or none does. Each phase carries the number of the rotation:
+//
+//	prepare  ────────────────▶ builds TLS from the sealed bundle that comes along
+//	         ◀──────────────── prepared (or failed, with the reason)
+//	(proof over the probe socketpair, of what is next)
+//	swap     ────────────────▶ serves every later handshake from it
+//	         ◀──────────────── swapped (or failed: it has not prepared that)
+//	forget   ────────────────▶ drops what it prepared; no answer
+//
+// They come at any time from settings on, and are answered in their order: not
+// before ready, which the worker says first, and while it drains as well.
+//
+// The end of the socketpair before "go" ends the worker; after it the worker
+// serves on until the serve pipe ends.
+//
+// A bundle of thousands of pairs is mapped, not read: its layout needs no
+// decoding, so that what it costs a worker does not grow with it (see OpenBundle).
 package wire

@@ -3,12 +3,13 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Version of everything in this package. A side that meets another version
 // than its own refuses before a client is met.
-const Version = 1
+const Version = 2
 
 // MaxMessage is the largest encoded message in bytes.
 const MaxMessage = 128 << 10
@@ -16,8 +17,15 @@ const MaxMessage = 128 << 10
 // Kind says what a message means.
 type Kind string
 
-// The messages. Settings, Go, Quit and Reopen go to the worker; Ready and
-// Failed come from it.
+// The messages. Ready, Failed, Prepared and Swapped come from the worker, the
+// others go to it.
+//
+// A rotation in place takes two phases. Prepare brings a sealed bundle along;
+// the worker builds what it needs and answers Prepared, or Failed with the
+// number of the rotation, and serves on as before. Probes with Next are answered
+// from it. Swap has every later handshake served from it, which Swapped says;
+// what is not prepared gives Failed. Forget drops it. A later Prepare replaces an
+// earlier one, also if it fails. Nothing of this is answered before Ready.
 const (
 	KindSettings Kind = "settings"
 	KindReady    Kind = "ready"
@@ -25,6 +33,12 @@ const (
 	KindGo       Kind = "go"
 	KindQuit     Kind = "quit"
 	KindReopen   Kind = "reopen"
+	KindPrepare  Kind = "prepare"
+	KindPrepared Kind = "prepared"
+	KindSwap     Kind = "swap"
+	KindSwapped  Kind = "swapped"
+	KindForget   Kind = "forget"
+	KindTickets  Kind = "tickets"
 )
 
 // Message is one datagram on the ctl socketpair.
@@ -33,6 +47,8 @@ type Message struct {
 	Kind     Kind      `json:"kind"`
 	Settings *Settings `json:"settings,omitempty"` // with KindSettings
 	Text     string    `json:"text,omitempty"`     // the reason, with KindFailed
+	Rotation int       `json:"rotation,omitempty"` // which, from 1: with all that belongs to one
+	Tickets  [][]byte  `json:"tickets,omitempty"`  // with KindTickets (none: no tickets), and with KindSwap if they change
 }
 
 // Settings is what a worker is told before it builds anything.
@@ -41,6 +57,8 @@ type Settings struct {
 	Slot            int           `json:"slot"` // from 1; names the worker and its counters
 	Listeners       []Listener    `json:"listeners"`
 	MinVersion      uint16        `json:"min_version"` // of TLS, as crypto/tls numbers it
+	SNI             string        `json:"sni"`         // lenient, strict or san
+	Tickets         [][]byte      `json:"tickets"`     // session ticket keys of 32 bytes: the first encrypts, all decrypt; none: no tickets
 	KeepaliveGrace  time.Duration `json:"keepalive_grace"`
 	GracefulTimeout time.Duration `json:"graceful_timeout"`
 	LogFormat       string        `json:"log_format"` // text or json
@@ -52,6 +70,13 @@ type Listener struct {
 	Descriptor string `json:"descriptor"` // its name among the inherited descriptors
 	Address    string `json:"address"`    // as configured: host:port or unix:/path
 	TLS        bool   `json:"tls"`
+}
+
+// TicketSize is the length of a session ticket key in bytes.
+const TicketSize = 32
+
+func areTickets(keys [][]byte) bool {
+	return !slices.ContainsFunc(keys, func(key []byte) bool { return len(key) != TicketSize })
 }
 
 // Encode returns the datagram for m; the version is filled in.
@@ -67,18 +92,29 @@ func Encode(m Message) ([]byte, error) {
 	return b, nil
 }
 
-// Decode reads one datagram. It refuses another version, an unknown kind and
-// settings that are missing or name no slot.
+// Decode reads one datagram. It refuses another version, an unknown kind,
+// settings that are missing or name no slot, a rotation without a number, and
+// what cannot be a session ticket key.
 func Decode(b []byte) (Message, error) {
 	var m Message
 	if err := json.Unmarshal(b, &m); err != nil {
 		return Message{}, fmt.Errorf("decode message: %v", err)
 	}
+	if len(m.Tickets) == 0 {
+		m.Tickets = nil // as Encode has it
+	}
 	if m.Version != Version {
 		return Message{}, fmt.Errorf("decode message: version %d, this program speaks %d: build both from neighbouring releases", m.Version, Version)
 	}
+	if m.Settings != nil && !areTickets(m.Settings.Tickets) || !areTickets(m.Tickets) {
+		return Message{}, fmt.Errorf("decode message: a session ticket key without %d bytes", TicketSize)
+	}
 	switch m.Kind {
-	case KindReady, KindFailed, KindGo, KindQuit, KindReopen:
+	case KindReady, KindFailed, KindGo, KindQuit, KindReopen, KindTickets:
+	case KindPrepare, KindPrepared, KindSwap, KindSwapped, KindForget:
+		if m.Rotation < 1 {
+			return Message{}, fmt.Errorf("decode message: %q without the number of a rotation", m.Kind)
+		}
 	case KindSettings:
 		if m.Settings == nil || m.Settings.Slot < 1 || m.Settings.Slot > MaxSlots {
 			return Message{}, fmt.Errorf("decode message: settings without a slot from 1 to %d", MaxSlots)

@@ -13,8 +13,12 @@ func TestMessagesSurviveTheTrip(t *testing.T) {
 		{Kind: KindReady},
 		{Kind: KindFailed, Text: "no \"port\"\n"},
 		{Kind: KindGo},
+		{Kind: KindPrepare, Rotation: 1},
+		{Kind: KindSwap, Rotation: 2, Tickets: [][]byte{make([]byte, TicketSize)}},
+		{Kind: KindTickets},
 		{Kind: KindSettings, Settings: &Settings{
 			Generation: 3, Slot: MaxSlots, KeepaliveGrace: time.Second,
+			SNI: "strict", Tickets: [][]byte{make([]byte, TicketSize), make([]byte, TicketSize)},
 			Listeners: []Listener{{Descriptor: "listen0", Address: "unix:/run/a b", TLS: true}},
 		}},
 	} {
@@ -34,11 +38,15 @@ func TestDecodeRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	t.Parallel()
 	for datagram, want := range map[string]string{
 		``:                          "unexpected end",
-		`{"v":2,"kind":"ready"}`:    "version 2, this program speaks 1",
+		`{"v":1,"kind":"ready"}`:    "version 1, this program speaks 2",
 		`{"kind":"ready"}`:          "version 0",
-		`{"v":1,"kind":"dance"}`:    `unknown kind "dance"`,
-		`{"v":1,"kind":"settings"}`: "without a slot",
-		`{"v":1,"kind":"settings","settings":{"slot":1025}}`: "without a slot",
+		`{"v":2,"kind":"dance"}`:    `unknown kind "dance"`,
+		`{"v":2,"kind":"settings"}`: "without a slot",
+		`{"v":2,"kind":"settings","settings":{"slot":1025}}`:             "without a slot",
+		`{"v":2,"kind":"prepare"}`:                                       `"prepare" without the number`,
+		`{"v":2,"kind":"swap","rotation":-1}`:                            `"swap" without the number`,
+		`{"v":2,"kind":"tickets","tickets":["AAAA"]}`:                    "ticket key without 32 bytes",
+		`{"v":2,"kind":"settings","settings":{"slot":1,"tickets":[""]}}`: "ticket key without 32 bytes",
 	} {
 		if _, err := Decode([]byte(datagram)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("decode %q: got %v, want an error with %q", datagram, err, want)
@@ -50,8 +58,9 @@ func TestDecodeRefusesWhatItDoesNotUnderstand(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"v":1,"kind":"settings","settings":{"slot":1}}`))
-	f.Add([]byte(`{"v":1,"kind":"failed","text":"x"}`))
+	f.Add([]byte(`{"v":2,"kind":"settings","settings":{"slot":1}}`))
+	f.Add([]byte(`{"v":2,"kind":"failed","text":"x"}`))
+	f.Add([]byte(`{"v":2,"kind":"swap","rotation":3,"tickets":[]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Decode(b)
 		if err != nil {
@@ -82,7 +91,7 @@ func TestAppSurvivesTheTrip(t *testing.T) {
 	if got, err := DecodeApp(""); err != nil || got.Kind != AppWelcome {
 		t.Errorf("decode nothing: got %+v (%v), want the welcome page", got, err)
 	}
-	for _, value := range []string{"{", `{"v":2,"kind":"welcome"}`, `{"v":1,"kind":"files"}`, `{"v":1,"kind":"shell","argument":"x"}`} {
+	for _, value := range []string{"{", `{"v":1,"kind":"welcome"}`, `{"v":2,"kind":"files"}`, `{"v":2,"kind":"shell","argument":"x"}`} {
 		if got, err := DecodeApp(value); err == nil {
 			t.Errorf("decode %s: got %+v, want an error", value, got)
 		}
@@ -90,7 +99,7 @@ func TestAppSurvivesTheTrip(t *testing.T) {
 }
 
 func FuzzDecodeApp(f *testing.F) {
-	f.Add(`{"v":1,"kind":"files","argument":"."}`)
+	f.Add(`{"v":2,"kind":"files","argument":"."}`)
 	f.Fuzz(func(t *testing.T, value string) {
 		a, err := DecodeApp(value)
 		if err == nil && a.Kind != AppWelcome && a.Argument == "" {

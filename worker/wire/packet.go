@@ -34,7 +34,7 @@ func Pipe(name string) (r, w *os.File, err error) {
 }
 
 // Packets is one end of a SOCK_SEQPACKET pair: datagrams in order, each with
-// descriptors if wanted. One reader and one writer may use it at a time.
+// descriptors if wanted. One reader may use it at a time, and any number of writers.
 type Packets struct {
 	conn *net.UnixConn
 	buf  []byte

@@ -12,21 +12,28 @@ import (
 // HTTP, TLS alone as a client of a TLS listener is.
 type Probe struct {
 	TLS  bool
-	Pair int // with TLS: by exactly this pair of the bundle, from 1; 0: by the one that a client would get
+	Pair int  // with TLS: by exactly this pair of the bundle, from 1; 0: by the one that a client would get
+	Next bool // with TLS: from the bundle that was prepared and is not served yet
 }
 
 // A probe is encoded in 6 bytes: the version, what is wanted, and the number of
 // the pair, big-endian.
 const (
-	probeSize  = 6
-	probePlain = 'p'
-	probeTLS   = 't'
-	probePair  = 'c'
+	probeSize     = 6
+	probePlain    = 'p'
+	probeTLS      = 't'
+	probePair     = 'c'
+	probeNext     = 'n'
+	probeNextPair = 'x'
 )
 
 func encodeProbe(p Probe) []byte {
 	kind := byte(probePlain)
 	switch {
+	case p.TLS && p.Next && p.Pair > 0:
+		kind = probeNextPair
+	case p.TLS && p.Next:
+		kind = probeNext
 	case p.TLS && p.Pair > 0:
 		kind = probePair
 	case p.TLS:
@@ -41,11 +48,12 @@ func decodeProbe(b []byte) (p Probe, ok bool) {
 	if len(b) != probeSize || b[0] != Version {
 		return Probe{}, false
 	}
-	p = Probe{TLS: b[1] != probePlain, Pair: int(binary.BigEndian.Uint32(b[2:]))}
-	switch b[1] {
-	case probePlain, probeTLS:
+	kind := b[1]
+	p = Probe{TLS: kind != probePlain, Next: kind == probeNext || kind == probeNextPair, Pair: int(binary.BigEndian.Uint32(b[2:]))}
+	switch kind {
+	case probePlain, probeTLS, probeNext:
 		return p, p.Pair == 0
-	case probePair:
+	case probePair, probeNextPair:
 		return p, p.Pair > 0
 	default:
 		return Probe{}, false

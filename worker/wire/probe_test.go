@@ -11,7 +11,7 @@ func TestDialReachesAnswer(t *testing.T) {
 	t.Parallel()
 	master, worker := pair(t)
 	check(t, master.Send([]byte{Version + 1, probeTLS, 0, 0, 0, 0})) // of another release: passed over
-	for _, want := range []Probe{{}, {TLS: true}, {TLS: true, Pair: 1}, {TLS: true, Pair: 5000}} {
+	for _, want := range []Probe{{}, {TLS: true}, {TLS: true, Pair: 1}, {TLS: true, Pair: 5000}, {TLS: true, Next: true}, {TLS: true, Pair: 7, Next: true}} {
 		ours, err := Dial(master, want)
 		check(t, err)
 		theirs, got, err := Answer(worker)
@@ -37,17 +37,18 @@ func TestDialReachesAnswer(t *testing.T) {
 }
 
 func FuzzDecodeProbe(f *testing.F) {
-	for _, p := range []Probe{{}, {TLS: true}, {TLS: true, Pair: 1}, {TLS: true, Pair: 1 << 31}} {
+	for _, p := range []Probe{{}, {TLS: true}, {TLS: true, Pair: 1}, {TLS: true, Pair: 1 << 31}, {TLS: true, Next: true}, {TLS: true, Pair: 2, Next: true}} {
 		f.Add(encodeProbe(p))
 	}
 	f.Add([]byte{Version, probePair, 0, 0, 0, 0})
+	f.Add([]byte{Version, probeNextPair, 0, 0, 0, 0})
 	f.Add([]byte{probeTLS})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, ok := decodeProbe(b)
 		if !ok {
 			return
 		}
-		if p.Pair < 0 || p.Pair > 0 && !p.TLS {
+		if p.Pair < 0 || (p.Pair > 0 || p.Next) && !p.TLS {
 			t.Fatalf("probe of %x: got %+v, which cannot be served", b, p)
 		}
 		if again := encodeProbe(p); string(again) != string(b) {

@@ -1,0 +1,206 @@
+package master
+
+import (
+	"slices"
+	"time"
+
+	"example.com/handover/supervisor/cert"
+	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/status"
+	"example.com/handover/supervisor/watch"
+)
+
+// How often the disk is compared with what is served, and how long after a
+// handover for the first time: nothing is gained by doing so in its midst.
+const (
+	lookEvery = time.Minute
+	firstLook = 5 * time.Second
+)
+
+// oversight is what the serving master keeps an eye on between reloads.
+type oversight struct {
+	looking bool      // the disk is being read
+	looked  time.Time // when it was last
+	drift   map[string]drifted
+	watcher *watch.Watcher // nil unless [tls] reload = "watch"
+}
+
+// drifted is a certificate of which something else lies on disk.
+type drifted struct {
+	cert.Difference
+	since time.Time
+}
+
+// oversee begins to watch what becomes of the certificates.
+func (m *master) oversee() {
+	m.looked = time.Now().Add(firstLook - lookEvery)
+	m.drift = map[string]drifted{}
+	m.sayExpiry(time.Now())
+	m.adoptHooks()
+	m.adopted(m.whoAsked())
+	if m.config.TLS.Reload == "watch" {
+		m.watchFiles()
+	}
+}
+
+// whoAsked names the cause of this generation.
+func (m *master) whoAsked() string {
+	if m.current != nil {
+		return m.current.Record.AskedBy
+	}
+	return "start"
+}
+
+// watchFiles has a rotation follow every change of the files. What changed while
+// nobody watched is found by the first one, which is asked for at once.
+func (m *master) watchFiles() {
+	w := watch.New(watched(m.config), watch.Interval, m.log)
+	m.watcher = w
+	go func() { // ends when the watcher is closed, by the end of the loop
+		for range w.Changed() {
+			m.post(func() { m.rotateAsked(newRotation(byWatch, nil)) })
+		}
+	}()
+	m.rotateAsked(newRotation(byWatch, nil))
+}
+
+// watched lists what a rotation reads.
+func watched(c *config.Config) []string {
+	var paths []string
+	for _, source := range c.Certificate {
+		paths = append(paths, source.CertFile, source.KeyFile, source.Dir)
+	}
+	paths = append(paths, c.TLS.ClientCA)
+	if v := c.TLS.Verify; v != "off" && v != "system" {
+		paths = append(paths, v)
+	}
+	return slices.DeleteFunc(paths, func(path string) bool { return path == "" })
+}
+
+// lookAround compares the disk with what is served, once a minute.
+func (m *master) lookAround(now time.Time) {
+	if !m.active() || m.looking || m.looked.IsZero() || now.Sub(m.looked) < lookEvery {
+		return
+	}
+	m.looking, m.looked = true, now
+	c, b := m.config, m.bundle
+	go func() {
+		found := cert.Drift(c.Certificate, c.TLS, b)
+		m.post(func() {
+			m.looking = false
+			if b == m.bundle {
+				m.sawDisk(found, time.Now())
+			}
+		})
+	}()
+}
+
+// sawDisk notes since when something else lies on disk, and says so once.
+func (m *master) sawDisk(found map[string]cert.Difference, now time.Time) {
+	drift := map[string]drifted{}
+	for name, d := range found {
+		if d.State == cert.DiskSame {
+			continue
+		}
+		known, before := m.drift[name]
+		if !before {
+			known.since = now
+			if _, held := m.held[name]; held {
+				drift[name] = drifted{d, known.since}
+				continue // that is what a rollback is for
+			}
+			m.log.Warn("what lies on disk is not served", "certificate", name, "disk", d.State, "hint", "handover check says whether it would be taken, handover reload takes it")
+		}
+		drift[name] = drifted{d, known.since}
+	}
+	if m.watcher != nil && len(drift) > 0 {
+		m.rotateAsked(newRotation(byWatch, nil)) // the net under the watcher
+	}
+	m.drift = drift
+	m.sayExpiry(now)
+}
+
+// withDisk adds to published certificates what lies on disk.
+func withDisk(list []status.Certificate, found map[string]cert.Difference, known map[string]drifted, now time.Time) {
+	for i := range list {
+		c := &list[i]
+		d, ok := found[c.Name]
+		if !ok {
+			continue
+		}
+		c.Disk, c.OnDisk = d.State, d.OnDisk
+		if d.State == cert.DiskSame {
+			continue
+		}
+		since := now
+		if k, ok := known[c.Name]; ok {
+			since = k.since
+		}
+		c.DiskSince = &since
+	}
+}
+
+// The thresholds are fractions of the lifetime: days would alarm for ever on a
+// certificate that lives for six of them. Renewal tools begin at a third.
+const (
+	nearLeft = 4  // a quarter of the lifetime is left
+	lastLeft = 10 // a tenth
+)
+
+// How near the end of a certificate is.
+const (
+	far = iota
+	near
+	last
+	over
+)
+
+func nearness(c cert.Certificate, now time.Time) int {
+	lifetime, left := c.NotAfter.Sub(c.NotBefore), c.ChainNotAfter.Sub(now)
+	switch {
+	case left <= 0:
+		return over
+	case left < lifetime/lastLeft:
+		return last
+	case left < lifetime/nearLeft:
+		return near
+	default:
+		return far
+	}
+}
+
+// sayExpiry says of each certificate, once a threshold, that its end comes near.
+// An expired one is served on: nothing better is known, and plaintext or a
+// stand-in would be worse.
+func (m *master) sayExpiry(now time.Time) {
+	told := map[string]int{}
+	for i, c := range m.bundle.Certificates {
+		level := nearness(c, now)
+		if level == far {
+			continue
+		}
+		told[c.Fingerprint] = level
+		if m.past.Told[c.Fingerprint] >= level {
+			continue
+		}
+		attributes := []any{"certificate", c.Name, "until", c.ChainNotAfter, "left", c.ChainNotAfter.Sub(now).Round(time.Second), "disk", m.onDisk(c.Name)}
+		switch level {
+		case near:
+			m.log.Warn("certificate expires soon", attributes...)
+		case last:
+			m.log.Error("certificate is about to expire", attributes...)
+		case over:
+			m.log.Error("certificate has expired and is served on", attributes...)
+		}
+		m.runHooks(hookExpiring, outcome{Certificate: &m.bundle.Published()[i]})
+	}
+	m.past.Told = told
+}
+
+// onDisk says whether a renewal waits there.
+func (m *master) onDisk(name string) string {
+	if d, ok := m.drift[name]; ok {
+		return d.State
+	}
+	return cert.DiskSame
+}
