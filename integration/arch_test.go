@@ -36,12 +36,18 @@ var importMap = []rule{
 		module + "/supervisor/config", module + "/supervisor/cert", module + "/supervisor/status", module + "/supervisor/master",
 		module + "/supervisor/control", "crypto/...", "net/http/...", "github.com/BurntSushi/toml",
 	}, nil, "what lives for ever stays tiny: it reads no config and no certificate and speaks no HTTP"},
+	{"supervisor/archive", beside, []string{module + "/supervisor/cert", module + "/supervisor/config", module + "/supervisor/status", module + "/worker/wire"}, "it keeps what was taken, and knows nothing of processes or of who asks"},
+	{"supervisor/watch", beside, nil, "it knows files, not what they are for"},
+	{"supervisor/hook", beside, []string{module + "/supervisor/process", module + "/worker/wire"}, "it runs a command, whatever the event means"},
 	{"supervisor/pool", impure, nil, "decide and do are different packages"},
 	{"supervisor/handover", impure, nil, "decide and do are different packages"},
 	{"supervisor/machine", impure, nil, "decide and do are different packages"},
 	{"signals", []string{module + "/..."}, nil, "everyone reads the table; it reads nobody"},
 	{"integration", []string{module + "/supervisor/...", module + "/signals"}, nil, "tests against the contract see what a user sees"},
 }
+
+// beside is for what serves the master: it must not reach back.
+var beside = []string{module + "/..."}
 
 var impure = []string{"os/...", "net/...", "log/...", "sync/...", "syscall", "context", "golang.org/x/sys/..."}
 
@@ -50,6 +56,8 @@ var onlyIn = map[string]struct{ where, reason string }{
 	"github.com/cloudflare/tableflip": {"supervisor/master", "one package knows how a master replaces itself"},
 	"github.com/BurntSushi/toml":      {"supervisor/config", "one package knows what the file looks like"},
 	"github.com/urfave/cli/v2":        {".", "commands are main's alone"},
+	"github.com/fsnotify/fsnotify":    {"supervisor/watch", "one package knows what inotify does not see"},
+	"github.com/google/renameio/v2":   {"supervisor/archive", "one package writes files that must be whole"},
 }
 
 func TestImportsFollowTheMap(t *testing.T) {

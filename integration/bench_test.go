@@ -44,6 +44,32 @@ func BenchmarkHUPToFirstNewCertificate(b *testing.B) {
 	b.ReportMetric(float64(median(handover))/float64(median(bare)), "ratio")
 }
 
+// BenchmarkWatch sets the time from a rename over a pair's folder link to the
+// first handshake with the new certificate, with [tls] reload = "watch". Wanted:
+// 20 ms or less.
+func BenchmarkWatch(b *testing.B) {
+	quiet(b)
+	i := harness.Start(b, harness.Config{Tables: watching})
+	var watched []time.Duration
+	for b.Loop() {
+		folder := i.Certs.Folder()
+		pair := i.Certs.Issue(harness.Leaf{})
+		i.Certs.Fill(folder, pair)
+		begun := time.Now()
+		i.Certs.Switch(folder)
+		asked(b, begun, time.Millisecond, func() bool {
+			got, err := i.Served()
+			if err != nil {
+				b.Fatal(err)
+			}
+			return got == pair.Fingerprint
+		})
+		watched = append(watched, time.Since(begun))
+	}
+	b.ReportMetric(milliseconds(median(watched)), "rename-ms")
+	b.ReportMetric(milliseconds(slowest(watched)), "slowest-ms")
+}
+
 // minimal starts the yardstick and returns how long its first handshake took.
 func minimal(b *testing.B, certs *harness.Certs) time.Duration {
 	b.Helper()

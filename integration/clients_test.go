@@ -112,7 +112,7 @@ func TestBusyKeptConnectionsLoseNothing(t *testing.T) {
 
 func TestSlowKeptConnectionsLoseNothing(t *testing.T) {
 	heavy(t)
-	i := harness.Start(t, harness.Config{KeepaliveGrace: "4s", GracefulTimeout: "20s"})
+	i := harness.Start(t, harness.Config{KeepaliveGrace: "8s", GracefulTimeout: "20s"}) // five seconds more than a client thinks
 	load := i.Load(t, harness.Load{Kept: 400, Think: 3 * time.Second})
 	rounds := 2
 	if os.Getenv("HANDOVER_SOAK") != "" {

@@ -30,6 +30,15 @@ var mistakes = []mistake{
 	{"SameAddressTwice", func(text string, i *harness.Instance) string {
 		return text + fmt.Sprintf("\n[[listen]]\naddress = %q\ntls = true\n", i.Addr)
 	}, []string{"address"}},
+	{"WordThatIsNone", edit("workers = 1", "workers = 1\non_bad_start = \"last-good\""), []string{"line 2", `"last-good"`, `did you mean "last_good"?`}},
+	{"LastGoodOfNothing", edit("workers = 1", "workers = 1\non_bad_start = \"last_good\""), []string{"line 2", "state_dir"}},
+	{"StateAmongTheCertificates", func(text string, i *harness.Instance) string {
+		return fmt.Sprintf("state_dir = %q\n", i.Dir) + text
+	}, []string{"line 1", "state_dir", "a folder of its own"}},
+	{"FolderWithAName", func(text string, _ *harness.Instance) string {
+		return text + "\n[[certificate]]\ndir = \"pairs\"\nname = \"all\"\n"
+	}, []string{"certificate[1].name", `"all"`, "leave it out"}},
+	{"EmptyHook", func(text string, _ *harness.Instance) string { return text + "\n[hooks]\nrefused = [\"\"]\n" }, []string{"hooks.refused[0]", "command line"}},
 	{"CommandNotFound", func(text string, i *harness.Instance) string {
 		return strings.Replace(text, "[app]\ncommand = [", "[app]\ncommand = [\""+i.Dir+"/nowhere\", ", 1)
 	}, []string{"nowhere"}},

@@ -10,7 +10,7 @@ import (
 )
 
 // commandList is every word that may come first, in the order of --help.
-var commandList = []string{"run", "check", "reload", "status", "scale", "reopen", "stop", "version", "help"}
+var commandList = []string{"run", "check", "reload", "rotate", "status", "certs", "scale", "reopen", "stop", "version", "help"}
 
 // typed runs the program as somebody does who stands in a folder.
 func typed(t *testing.T, folder string, words ...string) harness.Result {
@@ -59,7 +59,21 @@ func TestWrongUsageIsOneErrorWithAHintAndExits64(t *testing.T) {
 		{"reload --allow pair.mismatch", `check "pair.mismatch" is fixed`},
 		{"scale", "one number of workers"},
 		{"scale many", `found "many"`},
-		{"scale 1 2", `found "2 1"`},
+		{"scale 1 2", `found "1 2"`},
+		{"rotate now", `unexpected argument "now"`},
+		{"rotate --new-ticket", `did you mean "--new-tickets"?`},
+		{"rotate --timeout -1s", "--timeout -1s is no time to wait"},
+		{"rotate --allow name.lst", `did you mean "name.lost"?`},
+		{"certs rolback", `did you mean "rollback"?`},
+		{"certs rollback a b", `unexpected argument "b"`},
+		{"certs rollback a --alow name.lost", `did you mean "--allow"?`},
+		{"certs rollback a --allow pair.mismatch", `check "pair.mismatch" is fixed`},
+		{"certs rollback a --timeout", "flag needs an argument"},
+		{"certs rollback --timeout soon a", `invalid value "soon"`},
+		{"help certs rolback", `did you mean "rollback"?`},
+		{"check --explain", "flag needs an argument"},
+		{"check --explain=", `unknown check ""`},
+		{"check --explain pair.mismach", `did you mean "pair.mismatch"?`},
 		{"scale 0", "found 0"},
 		{"scale 0 -c " + i.ConfigFile(), "found 0"},
 		{"scale 1025 -c " + i.ConfigFile(), "from 1 to 1024"},
@@ -106,6 +120,39 @@ func TestEveryCommandExplainsItselfWithAnExample(t *testing.T) {
 		}
 		if again := typed(t, "/", "help", name); again.Stdout != got.Stdout || again.Exit != 0 {
 			t.Errorf("help %s: %v, want the same as with --help", name, again)
+		}
+	}
+}
+
+func TestTheHelpOfARollbackIsFoundInBothWays(t *testing.T) {
+	t.Parallel()
+	got := typed(t, "/", "certs", "rollback", "--help")
+	said(t, "certs rollback --help", got.Stdout, []string{"handover certs rollback example.org", "--undo", "--allow", "[NAME]"})
+	if again := typed(t, "/", "help", "certs", "rollback"); again.Stdout != got.Stdout || again.Exit != 0 || got.Exit != 0 {
+		t.Errorf("help certs rollback: %v, want the same as with --help: %v", again, got)
+	}
+}
+
+func TestCheckExplainsEveryCheckThatItLists(t *testing.T) {
+	t.Parallel()
+	list := typed(t, "/", "check", "--explain", "all", "--json")
+	var rows []struct {
+		Name     string `json:"name"`
+		Severity string `json:"severity"`
+		Reason   string `json:"reason"`
+	}
+	if err := json.Unmarshal([]byte(list.Stdout), &rows); err != nil || list.Exit != 0 || len(rows) < 20 {
+		t.Fatalf("check --explain all --json: %v, %v; want every check", list, err)
+	}
+	table := typed(t, "/", "check", "--explain", "all")
+	for _, row := range rows {
+		if row.Name == "" || row.Severity == "" || row.Reason == "" || !strings.Contains(table.Stdout, "\n"+row.Name+" ") {
+			t.Errorf("got %+v, want it whole and in the table\n%s", row, table.Stdout)
+		}
+	}
+	for _, name := range []string{"pair.mismatch", "name.lost", "chain.incomplete"} {
+		if got := typed(t, "/", "check", "--explain", name); got.Exit != 0 || got.Stderr != "" || len(got.Stdout) < 20 {
+			t.Errorf("check --explain %s: %v, want an explanation", name, got)
 		}
 	}
 }
@@ -183,7 +230,7 @@ func mismatched(i *harness.Instance) harness.Pair {
 func TestABrokenConfigExits78WithEveryProblemAtOnce(t *testing.T) {
 	t.Parallel()
 	i := harness.Prepare(t, harness.Config{Keys: "worker = 2\nmax_draining = \"few\""})
-	for _, name := range []string{"run", "check", "status", "reload", "scale 2", "reopen", "stop"} {
+	for _, name := range []string{"run", "check", "status", "reload", "rotate", "certs", "scale 2", "reopen", "stop"} {
 		got := command(t, i, strings.Fields(name)...)
 		output := got.Stdout + got.Stderr
 		if got.Exit != 78 || strings.Count(output, "error: ") != 2 {
@@ -197,18 +244,26 @@ func TestAnUnknownCheckInTheConfigIsAConfigErrorWithTheNearest(t *testing.T) {
 	t.Parallel()
 	i := harness.Prepare(t, harness.Config{Tables: "[tls.checks]\n\"name.lst\" = \"warn\""})
 	for _, name := range []string{"check", "run"} {
-		if got := command(t, i, name); got.Exit != 78 || !strings.Contains(got.Stdout+got.Stderr, `"name.lost"`) {
-			t.Errorf("%s: %v, want exit 78 and the nearest check", name, got)
+		got := command(t, i, name)
+		if got.Exit != 78 {
+			t.Errorf("%s: %v, want exit 78", name, got)
 		}
+		said(t, name, got.Stdout+got.Stderr, []string{`"name.lost"`, i.ConfigFile() + ": line ", "--explain all"})
 	}
 }
 
 func TestWithoutAnInstanceEveryCommandExits69(t *testing.T) {
 	t.Parallel()
 	i := harness.Prepare(t, harness.Config{})
-	for _, line := range []string{"status", "status --json", "reload", "scale 2", "reopen", "stop", "stop --quick"} {
+	for _, line := range []string{"status", "status --json", "reload", "rotate", "rotate --new-tickets --json", "certs", "certs --json", "scale 2", "reopen", "stop", "stop --quick"} {
 		complaint(t, line, command(t, i, strings.Fields(line)...), 69, "not running")
 	}
+	for _, line := range []string{"certs rollback", "certs rollback example.org --undo --allow name.lost", "certs --json rollback -- -odd"} {
+		words := slices.Concat([]string{"-c", i.ConfigFile()}, strings.Fields(line))
+		complaint(t, line, typed(t, "/", words...), 69, "not running")
+	}
+	late := typed(t, "/", "certs", "rollback", "example.org", "--undo", "-c", i.ConfigFile())
+	complaint(t, "certs rollback NAME -c", late, 69, i.ControlSocket())
 	// A socket that a killed instance left behind is none either.
 	abandonSocket(t, i.ControlSocket())
 	complaint(t, "status with a stale socket", command(t, i, "status"), 69, "not running")

@@ -47,10 +47,12 @@ func compile() (string, error) {
 
 // Build compiles packages of the module in folder root into out, with the race
 // detector if this test has it.
-func Build(root, out string, packages ...string) error {
+func Build(root, out string, packages ...string) error { return build(Race, root, out, packages...) }
+
+func build(race bool, root, out string, packages ...string) error {
 	// As the Makefile builds it.
 	args := []string{"build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w", "-o", out}
-	if Race {
+	if race {
 		args = append(args, "-race")
 	}
 	cmd := exec.Command("go", append(args, packages...)...)

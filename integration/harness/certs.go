@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type Certs struct {
 	dir    string
 	key    *ecdsa.PrivateKey
 	CA     *x509.Certificate
+	Adjust func(*tls.Config) // changes what clients are like; nil: nothing
 	serial atomic.Int64
 	links  int
 }
@@ -98,9 +100,16 @@ func (c *Certs) Issue(l Leaf) Pair {
 		l.NotAfter = time.Now().Add(480 * time.Hour)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(c.serial.Add(1)), DNSNames: l.Names,
-		NotBefore: l.NotBefore, NotAfter: l.NotAfter,
+		SerialNumber: big.NewInt(c.serial.Add(1)),
+		NotBefore:    l.NotBefore, NotAfter: l.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, name := range l.Names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, c.CA, key.Public(), c.key)
 	if err != nil {
@@ -157,6 +166,14 @@ func (c *Certs) KeyFile() string { return filepath.Join(c.dir, "live", "privkey.
 func (c *Certs) Install(p Pair) Pair {
 	c.t.Helper()
 	dir := c.Folder()
+	c.Fill(dir, p)
+	c.Switch(dir)
+	return p
+}
+
+// Fill writes a pair into a folder.
+func (c *Certs) Fill(dir string, p Pair) {
+	c.t.Helper()
 	for name, content := range map[string][]byte{"fullchain.pem": p.Cert, "privkey.pem": p.Key} {
 		if content == nil {
 			continue
@@ -170,8 +187,6 @@ func (c *Certs) Install(p Pair) Pair {
 			c.t.Fatal(err)
 		}
 	}
-	c.Switch(dir)
-	return p
 }
 
 // Renew installs a fresh good pair.
@@ -208,7 +223,11 @@ func (c *Certs) Switch(dir string) {
 func (c *Certs) Trust(protocols ...string) *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(c.CA)
-	return &tls.Config{RootCAs: pool, ServerName: Name, NextProtos: protocols}
+	trust := &tls.Config{RootCAs: pool, ServerName: Name, NextProtos: protocols}
+	if c.Adjust != nil {
+		c.Adjust(trust)
+	}
+	return trust
 }
 
 // Torn returns a file that ends in the middle of its last block, as a writer
@@ -216,4 +235,24 @@ func (c *Certs) Trust(protocols ...string) *tls.Config {
 func Torn(file []byte) []byte {
 	file = bytes.TrimRight(file, "\n")
 	return file[:len(file)-120]
+}
+
+// Blind is a client that verifies nothing, to look at what is served.
+func (c *Certs) Blind() *tls.Config {
+	return &tls.Config{ServerName: Name, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}
+}
+
+// Sign issues a certificate that a test describes itself; what it leaves open is
+// as in a good one.
+func (c *Certs) Sign(template *x509.Certificate, public crypto.PublicKey) []byte {
+	c.t.Helper()
+	template.SerialNumber = big.NewInt(c.serial.Add(1))
+	if template.NotAfter.IsZero() {
+		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(480*time.Hour)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, c.CA, public, c.key)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return der
 }

@@ -56,7 +56,7 @@ func Dial(network, addr string, trust *tls.Config) (*Conn, error) {
 
 // Dial connects to the instance as an HTTP/1.1 client.
 func (i *Instance) Dial() (*Conn, error) {
-	if i.Config.Plain {
+	if i.plain {
 		return Dial("tcp", i.Addr, nil)
 	}
 	return Dial("tcp", i.Addr, i.Certs.Trust("http/1.1"))

@@ -27,6 +27,7 @@ type Instance struct {
 	Config Config
 	First  Pair // the one it was started with
 
+	plain  bool // clients come without TLS; not changed once it has started
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended; cmd.ProcessState is set then
 	killed bool
@@ -60,6 +61,7 @@ func Prepare(t testing.TB, c Config) *Instance {
 		c.Names = []string{Name}
 	}
 	i.First = i.Certs.Renew()
+	i.plain = c.Plain
 	i.Configure(c)
 	return i
 }

@@ -48,12 +48,24 @@ type Status struct {
 		Fingerprint string    `json:"fingerprint_sha256"`
 		NotAfter    time.Time `json:"not_after"`
 		Disk        string    `json:"disk"`
+		Held        bool      `json:"held"`
+		OnDisk      *struct {
+			Fingerprint string `json:"fingerprint_sha256"`
+		} `json:"on_disk"`
+		DiskSince *time.Time `json:"disk_since"`
 	} `json:"certificates"`
-	LastReload *Reload `json:"last_reload"`
+	LastReload *Reload    `json:"last_reload"`
+	Degraded   string     `json:"degraded"`
+	Deferred   *time.Time `json:"deferred_until"`
 }
 
 // Reload is how a reload ended, as "reload --json" prints it.
 type Reload struct {
+	ID         string    `json:"id"`
+	Kind       string    `json:"kind"`
+	Unchanged  bool      `json:"unchanged"`
+	Confirmed  string    `json:"confirmed"`
+	Error      string    `json:"error"`
 	Outcome    string    `json:"outcome"`
 	AskedBy    string    `json:"asked_by"`
 	Started    time.Time `json:"started"`

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"example.com/handover/worker"
@@ -66,6 +67,9 @@ func handler(folder, marker string) http.Handler {
 	mux.HandleFunc("GET /slow", slow)
 	mux.HandleFunc("GET /orphan", orphan)
 	mux.HandleFunc("GET /hold", hold)
+	mux.HandleFunc("GET /talk", talk)
+	mux.HandleFunc("GET /open", open)
+	mux.HandleFunc("GET /memfds", memfds)
 	mux.HandleFunc("GET /inherited", inherited)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
 		order := held(r, folder)
@@ -113,6 +117,65 @@ func hold(w http.ResponseWriter, _ *http.Request) {
 	<-worker.Draining()
 	fmt.Fprint(conn, "draining\n..")
 	_, _ = conn.Read(make([]byte, 1))
+}
+
+// talk takes the connection over and sends back every byte until the client ends
+// it, as a websocket that nobody closes.
+func talk(w http.ResponseWriter, _ *http.Request) {
+	conn, client, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: talk\r\nConnection: Upgrade\r\n\r\n")
+	_, _ = io.Copy(conn, client)
+}
+
+// open tries to read a file as the worker's user.
+func open(w http.ResponseWriter, r *http.Request) {
+	if _, err := os.ReadFile(r.URL.Query().Get("path")); err != nil {
+		http.Error(w, err.Error(), http.StatusForbidden)
+	}
+}
+
+// memfds tries to change the sealed memory that this process serves from: by the
+// descriptor, if there still is one, and by making the mapping writable.
+func memfds(w http.ResponseWriter, _ *http.Request) {
+	report := func(what string, err error) {
+		if err == nil {
+			fmt.Fprintln(w, what, "written")
+		} else {
+			fmt.Fprintln(w, what, "refused:", err)
+		}
+	}
+	held, _ := filepath.Glob("/proc/self/fd/*")
+	for _, path := range held {
+		if link, err := os.Readlink(path); err != nil || !strings.Contains(link, "memfd:handover-bundle") {
+			continue
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err == nil {
+			_, err = f.WriteAt([]byte("x"), 0)
+			report("grow", f.Truncate(1<<20))
+			report("shrink", f.Truncate(0))
+			_ = f.Close()
+		}
+		report("write", err)
+	}
+	maps, _ := os.ReadFile("/proc/self/maps")
+	for line := range strings.Lines(string(maps)) {
+		var from, to uintptr
+		if _, err := fmt.Sscanf(line, "%x-%x", &from, &to); err != nil || !strings.Contains(line, "memfd:handover-bundle") {
+			continue
+		}
+		_, _, errno := syscall.Syscall(syscall.SYS_MPROTECT, from, to-from, syscall.PROT_READ|syscall.PROT_WRITE)
+		if errno == 0 {
+			report("map", nil)
+		} else {
+			report("map", errno)
+		}
+	}
 }
 
 // slow answers its first byte at once and the last after d.

@@ -1,0 +1,90 @@
+package harness
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Background is a program of somebody else's that a test needs while it runs:
+// a certificate authority, a server to compare with. It has a session of its
+// own and ends with the test.
+type Background struct {
+	Pid    int
+	exited chan struct{} // closed when the process has ended
+	output string        // file of what it prints
+}
+
+// StartBackground starts a program in a folder, with environment variables
+// besides this process's own.
+func StartBackground(t testing.TB, folder string, env []string, argv ...string) *Background {
+	t.Helper()
+	b := &Background{exited: make(chan struct{}), output: filepath.Join(folder, "output")}
+	out, err := os.Create(b.output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir, cmd.Env = folder, append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start %q: %v", argv[0], err)
+	}
+	b.Pid = cmd.Process.Pid
+	register(b.Pid)
+	go func() { // ends with the process, which Cleanup sees to
+		_ = cmd.Wait()
+		close(b.exited)
+	}()
+	t.Cleanup(func() { b.bury(t) })
+	return b
+}
+
+// Processes is everything that lives of it.
+func (b *Background) Processes() []Process { return Session(b.Pid) }
+
+// Output is what it has printed.
+func (b *Background) Output() string {
+	text, _ := os.ReadFile(b.output)
+	return string(text)
+}
+
+// Until waits for a condition as long as the program lives.
+func (b *Background) Until(t testing.TB, what string, limit time.Duration, cond func() error) {
+	t.Helper()
+	err := Await(limit, func() error {
+		select {
+		case <-b.exited:
+			t.Fatalf("%s: the program has ended\n%s", what, b.Output())
+		default:
+		}
+		return cond()
+	})
+	if err != nil {
+		t.Fatalf("%s: not within %v: %v\n%s", what, limit, err, b.Output())
+	}
+}
+
+// bury ends it and whatever it started.
+func (b *Background) bury(t testing.TB) {
+	defer forget(b.Pid)
+	defer killSession(b.Pid)
+	select {
+	case <-b.exited:
+		return
+	default:
+	}
+	if err := syscall.Kill(b.Pid, syscall.SIGTERM); err != nil {
+		t.Errorf("end %d: %v", b.Pid, err)
+	}
+	select {
+	case <-b.exited:
+	case <-time.After(10 * time.Second):
+		t.Errorf("end %d by TERM: not within 10s; left:\n%s", b.Pid, list(b.Pid))
+	}
+}

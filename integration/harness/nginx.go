@@ -1,0 +1,55 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Nginx is an nginx with two workers, to compare with. All its files lie in a
+// folder of its own.
+type Nginx struct {
+	*Background
+	Addr string
+}
+
+// StartNginx starts it with one server block for each site of a folder that
+// Certs.Many filled; without nginx the test is skipped.
+func StartNginx(t testing.TB, dir string, sites int) *Nginx {
+	t.Helper()
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		t.Skipf("%v: make test-deps installs it; there is nothing to compare with", err)
+	}
+	folder, address := Folder(t), FreeAddress(t)
+	var b strings.Builder
+	b.WriteString("daemon off;\nworker_processes 2;\npid nginx.pid;\nevents { worker_connections 512; }\nhttp {\naccess_log off;\n" +
+		"server_names_hash_max_size 16384;\nserver_names_hash_bucket_size 128;\n")
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		fmt.Fprintf(&b, "%s_temp_path temp;\n", kind)
+	}
+	for n := range sites {
+		pair := filepath.Join(dir, Site(n))
+		fmt.Fprintf(&b, "server { listen %s ssl; server_name %s; ssl_certificate %s.crt; ssl_certificate_key %s.key; return 200; }\n",
+			address, Site(n), pair, pair)
+	}
+	b.WriteString("}\n")
+	file := filepath.Join(folder, "nginx.conf")
+	if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	n := &Nginx{Addr: address}
+	n.Background = StartBackground(t, folder, nil, program, "-p", folder, "-c", file, "-e", "stderr")
+	n.Background.Until(t, "nginx", 3*time.Minute, n.Settled) // 4 ms of CPU for each pair
+	return n
+}
+
+// Settled is the condition that it runs with its two workers and no older ones.
+func (n *Nginx) Settled() error {
+	count := len(n.Processes())
+	return Unless(count == 3, "%d processes of nginx, want a master and two workers", count)
+}
