@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"example.com/handover/supervisor/cert"
@@ -80,7 +81,25 @@ func (j *judgement) readCertificates(q question) {
 		}
 	}
 	if j.err == nil {
+		beThrifty(j.bundle.File())
 		j.describe(q.served)
+	}
+}
+
+// many is the size of a bundle, in bytes, from which on the memory that judging
+// takes is worth the time that it takes to give it back: during a handover there
+// are two masters.
+const many = 1 << 20
+
+// beThrifty has a master of many certificates collect its garbage early, and give
+// back at once what the judgement took.
+func beThrifty(bundle *os.File) {
+	if bundle == nil {
+		return
+	}
+	if info, err := bundle.Stat(); err == nil && info.Size() > many {
+		debug.SetGCPercent(30)
+		debug.FreeOSMemory()
 	}
 }
 
@@ -238,6 +257,7 @@ type inheritance struct {
 // could find nothing else but a later moment. Otherwise it judges itself.
 func (j *judgement) boot(before inheritance) {
 	q := question{config: j.config, held: before.held, allow: before.allow}
+	beThrifty(before.judged)
 	if before.judged != nil {
 		q.known, _ = readBundle(before.judged) // unreadable: of another release
 	}
