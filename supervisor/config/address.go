@@ -46,6 +46,12 @@ func (r *reader) listeners(c *Config) {
 			r.report(key, "remove one of them, or give it another address", "key %q: found %q, which listen[%d] with %q takes already", key, l.Address, j, c.Listen[j].Address)
 		}
 	}
+	if c.Admin.Address != "" {
+		admin := r.address("admin.address", &c.Admin.Address)
+		if j := slices.IndexFunc(places, admin.overlaps); j >= 0 {
+			r.report("admin.address", "give it a port of its own", "key %q: found %q, which listen[%d] with %q takes already", "admin.address", c.Admin.Address, j, c.Listen[j].Address)
+		}
+	}
 	if c.Control.Socket == "" {
 		return
 	}

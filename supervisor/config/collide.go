@@ -35,6 +35,12 @@ func (r *reader) collisions(c *Config) {
 // created, and those that are only read.
 func files(c *Config) (written, read []use) {
 	written = []use{{"pidfile", c.PidFile}, {"log.file", c.Log.File}, {"control.socket", c.Control.Socket}}
+	if c.Log.Access != "-" && c.Log.Access != c.Log.File {
+		written = append(written, use{"log.access", c.Log.Access})
+	}
+	if path, ok := strings.CutPrefix(c.Admin.Address, "unix:"); ok {
+		written = append(written, use{"admin.address", path})
+	}
 	for i, l := range c.Listen {
 		if path, ok := strings.CutPrefix(l.Address, "unix:"); ok {
 			written = append(written, use{index("listen", i) + ".address", path})
@@ -52,7 +58,9 @@ func files(c *Config) (written, read []use) {
 
 // listens says whether both are sockets, whose collisions are told elsewhere.
 func listens(a, b string) bool {
-	socket := func(key string) bool { return key == "control.socket" || strings.HasPrefix(key, "listen[") }
+	socket := func(key string) bool {
+		return key == "control.socket" || key == "admin.address" || strings.HasPrefix(key, "listen[")
+	}
 	return socket(a) && socket(b)
 }
 

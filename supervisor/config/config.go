@@ -20,17 +20,25 @@ type Config struct {
 	StateDir        string        `toml:"state_dir"`    // previous certificates; empty: none kept
 	OnBadStart      string        `toml:"on_bad_start"` // exit or last_good
 	BootTimeout     time.Duration `toml:"boot_timeout"`
+	Timeout         time.Duration `toml:"timeout"` // a worker that shows no life for longer is hung; 0: never
 	KeepaliveGrace  time.Duration `toml:"keepalive_grace"`
 	GracefulTimeout time.Duration `toml:"graceful_timeout"`
+	ShutdownDelay   time.Duration `toml:"shutdown_delay"` // before a stop drains: not ready, and clients are still served
+	MaxRequests     int           `toml:"max_requests"`   // a worker is recycled after so many; 0: never
+	MaxJitter       int           `toml:"max_requests_jitter"`
+	MaxMemory       Size          `toml:"max_memory"` // a worker is recycled above this resident size; 0: never
 	MaxDraining     int           `toml:"max_draining"`
 	HealthPath      string        `toml:"health_path"`
+	Umask           string        `toml:"umask"` // of the workers, octal; empty: as whoever starts the service
 
 	Listen      []Listen      `toml:"listen"`
 	Certificate []Certificate `toml:"certificate"`
 	TLS         TLS           `toml:"tls"`
 	App         App           `toml:"app"`
+	Limits      Limits        `toml:"limits"`
 	Log         Log           `toml:"log"`
 	Control     Control       `toml:"control"`
+	Admin       Admin         `toml:"admin"`
 	Hooks       Hooks         `toml:"hooks"`
 }
 
@@ -76,6 +84,7 @@ func (t TLS) Version() uint16 {
 // App says what the workers are. At most one is set; none: the welcome page.
 type App struct {
 	Command []string `toml:"command"`
+	Env     []string `toml:"env"` // NAME or NAME=VALUE: the environment of the workers; none: ours, less what would mislead
 	Files   string   `toml:"files"`
 	Proxy   string   `toml:"proxy"`
 }
@@ -85,6 +94,23 @@ type Log struct {
 	File   string `toml:"file"`   // empty: standard error
 	Format string `toml:"format"` // auto, text or json
 	Level  string `toml:"level"`  // debug, info, warn or error
+	Access string `toml:"access"` // a file, or "-" for standard output: a line for each request; empty: none
+}
+
+// Limits are what every client of a worker is held to.
+type Limits struct {
+	Handshake   time.Duration `toml:"handshake"`   // a TLS handshake must be over by then
+	Header      time.Duration `toml:"header"`      // the header of a request must have arrived by then
+	Body        time.Duration `toml:"body"`        // the body of a request may pause so long; 0: for ever
+	Idle        time.Duration `toml:"idle"`        // a kept connection may be silent so long
+	HeaderSize  Size          `toml:"header_size"` // of one request
+	Connections int           `toml:"connections"` // open at once, of each worker; 0: as many as its descriptors allow
+	Files       int           `toml:"files"`       // descriptors of each worker; 0: as many as the system allows
+}
+
+// Admin is where the service is watched from.
+type Admin struct {
+	Address string `toml:"address"` // host:port or unix:/path; empty: nowhere
 }
 
 // Hooks are shell command lines, run with the outcome as JSON on standard input.

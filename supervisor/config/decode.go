@@ -128,6 +128,10 @@ func (r *reader) value(path string, in any, out reflect.Value) {
 		r.duration(path, in, out)
 		return
 	}
+	if out.Type() == reflect.TypeFor[Size]() {
+		r.size(path, in, out)
+		return
+	}
 	switch out.Kind() {
 	case reflect.Struct:
 		if m, ok := in.(map[string]any); ok {
@@ -222,6 +226,22 @@ func (r *reader) duration(path string, in any, out reflect.Value) {
 	case int64:
 		hint := fmt.Sprintf("did you mean %q?", fmt.Sprintf("%ds", v))
 		r.add(path, hint, fmt.Sprintf(`key %q: found integer %d, expected a duration such as "30s"`, path, v))
+	default:
+		r.mismatch(path, in, out.Type())
+	}
+}
+
+func (r *reader) size(path string, in any, out reflect.Value) {
+	switch v := in.(type) {
+	case string:
+		n, ok := parseSize(v)
+		if ok {
+			out.SetInt(int64(n))
+			return
+		}
+		r.add(path, mendedSize(v), fmt.Sprintf(`key %q: found %q, expected a size such as "512MiB"`, path, v))
+	case int64:
+		r.add(path, mendedSize(fmt.Sprint(v)), fmt.Sprintf(`key %q: found integer %d, expected a size such as "512MiB"`, path, v))
 	default:
 		r.mismatch(path, in, out.Type())
 	}

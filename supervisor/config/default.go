@@ -15,12 +15,16 @@ func Default() *Config {
 func base() *Config {
 	return &Config{
 		BootTimeout:     30 * time.Second,
+		Timeout:         30 * time.Second,
 		KeepaliveGrace:  5 * time.Second,
 		GracefulTimeout: 30 * time.Second,
 		MaxDraining:     5,
 		OnBadStart:      "exit",
 		TLS:             TLS{MinVersion: "1.2", Reload: "signal", SNI: "lenient", Verify: "off", Tickets: 12 * time.Hour},
-		Log:             Log{Format: "auto", Level: "info"},
+		Limits: Limits{
+			Handshake: 10 * time.Second, Header: 30 * time.Second, Body: time.Minute, Idle: 2 * time.Minute, HeaderSize: 64 << 10,
+		},
+		Log: Log{Format: "auto", Level: "info"},
 	}
 }
 

@@ -40,6 +40,9 @@ func expected(t reflect.Type) string {
 	if t == reflect.TypeFor[time.Duration]() {
 		return `duration such as "30s"`
 	}
+	if t == reflect.TypeFor[Size]() {
+		return `size such as "512MiB"`
+	}
 	switch t.Kind() {
 	case reflect.String:
 		return "string"

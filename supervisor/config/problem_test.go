@@ -53,6 +53,30 @@ var refusals = []struct {
 	{"dotted check without quotes", "[tls.checks]\npair.mismatch = \"warn\"", 2, "tls.checks.pair", "found a table, expected a string", `write "pair.mismatch" = "warn"`},
 	{"check that is no string", "[tls.checks]\nx = false", 2, "tls.checks.x", "found boolean false, expected string", `write "false"`},
 
+	// Sizes.
+	{"size without unit", "max_memory = \"512\"", 1, "max_memory", `found "512", expected a size such as "512MiB"`, `did you mean "512MiB"?`},
+	{"size without quotes", "max_memory = 512", 1, "max_memory", `found integer 512, expected a size such as "512MiB"`, `did you mean "512MiB"?`},
+	{"size in short", "max_memory = \"512M\"", 1, "max_memory", `found "512M", expected a size`, `did you mean "512MiB"?`},
+	{"size in words", "max_memory = \"much\"", 1, "max_memory", `found "much", expected a size`, `a whole number and a unit`},
+	{"size that is a boolean", "max_memory = true", 1, "max_memory", "found boolean true, expected size such as", ""},
+	{"size that is too large", "max_memory = \"9999999TiB\"", 1, "max_memory", `found "9999999TiB", expected a size`, "a whole number and a unit"},
+	{"memory too small for a worker", "max_memory = \"1MiB\"", 1, "max_memory", "found 1MiB, expected at least 16MiB", ""},
+	{"header too small", "[limits]\nheader_size = \"10B\"", 2, "limits.header_size", "found 10B, expected 1KiB to 16MiB", ""},
+
+	// Lives and limits.
+	{"timeout too short", "timeout = \"1s\"", 1, "timeout", "found 1s, expected 0s (never) or at least 2s", ""},
+	{"negative timeout", "timeout = \"-1s\"", 1, "timeout", "found -1s, expected 0s or more", ""},
+	{"negative delay", "shutdown_delay = \"-1s\"", 1, "shutdown_delay", "found -1s, expected 0s or more", ""},
+	{"negative requests", "max_requests = -1", 1, "max_requests", "found -1, expected 0 (never) or more", ""},
+	{"jitter alone", "max_requests_jitter = 5", 1, "max_requests_jitter", "found 5 without max_requests", "set max_requests"},
+	{"no time for headers", "[limits]\nheader = \"0s\"", 2, "limits.header", "found 0s, expected more than 0s", ""},
+	{"negative pause", "[limits]\nbody = \"-1s\"", 2, "limits.body", "found -1s, expected 0s (for ever)", ""},
+	{"negative connections", "[limits]\nconnections = -1", 2, "limits.connections", "found -1, expected 0", ""},
+	{"too few files", "[limits]\nfiles = 3", 2, "limits.files", "found 3, expected 0 (as many as the system allows) or at least 64", ""},
+	{"umask in decimal", "umask = \"0029\"", 1, "umask", `found "0029", expected an octal mask`, ""},
+	{"admin on a listener's port", "[[listen]]\naddress = \"127.0.0.1:1\"\n[admin]\naddress = \":1\"", 4, "admin.address", `found ":1", which listen[0] with "127.0.0.1:1" takes already`, "give it a port of its own"},
+	{"access log into the log of a certificate", "[[certificate]]\ncertfile = \"c\"\nkeyfile = \"k\"\n[log]\naccess = \"c\"", 2, "certificate[0].certfile", `which "log.access" names already`, "give each a path of its own"},
+
 	// Durations.
 	{"duration without unit", "boot_timeout = \"30\"", 1, "boot_timeout", `found "30", expected a duration such as "30s"`, `did you mean "30s"?`},
 	{"duration without quotes", "boot_timeout = 30", 1, "boot_timeout", `found integer 30, expected a duration such as "30s"`, `did you mean "30s"?`},

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/supervisor/pool"
 	"example.com/handover/supervisor/process"
@@ -216,7 +217,7 @@ func (m *master) equip(slot int, ctl, probe *os.File) ([]process.Named, *wire.Se
 	s := &wire.Settings{
 		Generation: m.generation, Slot: slot, MinVersion: m.config.TLS.Version(), SNI: m.config.TLS.SNI, Tickets: m.past.Tickets.keys(),
 		KeepaliveGrace: m.config.KeepaliveGrace, GracefulTimeout: m.config.GracefulTimeout,
-		LogFormat: m.output.format, LogLevel: m.config.Log.Level,
+		LogFormat: m.output.format, LogLevel: m.config.Log.Level, Limits: limitsOf(m.config.Limits),
 	}
 	for _, l := range m.config.Listen {
 		name := listenName(l.Address)
@@ -293,4 +294,11 @@ func (m *master) exited(w *worker, how, last string) {
 	}
 	level("worker ended", "worker", w.slot, "pid", w.process.Pid, "reason", reason)
 	m.happened(w, pool.Exited, reason)
+}
+
+func limitsOf(l config.Limits) wire.Limits {
+	return wire.Limits{
+		Handshake: l.Handshake, Header: l.Header, Body: l.Body, Idle: l.Idle,
+		HeaderSize: int(l.HeaderSize), Connections: l.Connections,
+	}
 }

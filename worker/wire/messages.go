@@ -63,6 +63,20 @@ type Settings struct {
 	GracefulTimeout time.Duration `json:"graceful_timeout"`
 	LogFormat       string        `json:"log_format"` // text or json
 	LogLevel        string        `json:"log_level"`
+
+	// What the release before did not say; a worker of it goes without.
+	Limits      Limits `json:"limits"`
+	MaxRequests int    `json:"max_requests,omitempty"` // after so many the worker says Spent; 0: never
+}
+
+// Limits are what a worker holds its clients to; a zero field is none said.
+type Limits struct {
+	Handshake   time.Duration `json:"handshake"`
+	Header      time.Duration `json:"header"`
+	Body        time.Duration `json:"body"` // a pause; 0: none
+	Idle        time.Duration `json:"idle"`
+	HeaderSize  int           `json:"header_size"` // in bytes
+	Connections int           `json:"connections"` // open at once; 0: as many as descriptors allow
 }
 
 // Listener names an inherited listening socket and how to serve it.
