@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/handover/worker/wire"
 )
 
 // What any client is held to.
@@ -31,6 +33,7 @@ type server struct {
 	probes   *probes
 	draining atomic.Bool
 	loops    sync.WaitGroup // accepting clients
+	say      func(wire.Message) error
 }
 
 // connection is the context key of a request's *conn.
@@ -46,7 +49,7 @@ func newServer(b *boot, handler http.Handler) (*server, error) {
 	if handler == nil {
 		handler = http.DefaultServeMux
 	}
-	s := &server{boot: b, roster: newRoster(b.slot), handlers: newTally()}
+	s := &server{boot: b, roster: newRoster(b.slot), handlers: newTally(), say: line.say}
 	s.probes = newProbes(b, s.roster)
 	s.http = &http.Server{
 		Handler:           s.counted(handler),
@@ -84,7 +87,9 @@ func (s *server) counted(handler http.Handler) http.Handler {
 }
 
 func (s *server) answered() {
-	s.slot.Requests.Add(1)
+	if s.slot.Requests.Add(1) == uint64(s.settings.MaxRequests) {
+		go func() { _ = s.say(wire.Message{Kind: wire.KindSpent}) }() // no answer waits for the master
+	}
 	s.handlers.end()
 }
 

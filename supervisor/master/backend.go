@@ -208,7 +208,7 @@ func (m *master) publish() *status.Status {
 		Pid: anchorPid(), Generation: m.generation, State: m.stateName(), Started: m.past.Started, Config: m.config.Path,
 		Master:  status.Master{Pid: os.Getpid(), Version: m.options.Version},
 		Workers: []status.Worker{}, Draining: []status.Draining{}, Listeners: []status.Listener{},
-		Certificates: m.bundle.Published(), Degraded: m.degraded,
+		Certificates: m.bundle.Published(), Degraded: m.degraded, Exits: maps.Clone(m.past.Exits),
 	}
 	if m.deferred != nil {
 		until := m.deferred.Until
@@ -223,7 +223,11 @@ func (m *master) publish() *status.Status {
 		s.Workers = append(s.Workers, status.Worker{
 			Slot: w.Slot, Pid: p.process.Pid, Generation: m.generation, State: workerState(w.State),
 			Requests: counters.Requests.Load(), Connections: counters.Connections.Load(), RSS: residentSize(p.process.Pid), Restarts: w.Restarts,
+			Health: p.vital.health, LastEnd: m.lastEnds[w.Slot],
 		})
+	}
+	for _, f := range m.pool.Failing() {
+		s.Failing = append(s.Failing, status.Failing(f))
 	}
 	for _, g := range slices.Sorted(maps.Keys(m.draining)) {
 		s.Draining = append(s.Draining, m.draining[g].publish())
@@ -269,7 +273,7 @@ func workerState(s pool.State) string {
 		return "starting"
 	case pool.Proving, pool.Proved:
 		return "proving"
-	case pool.Serving:
+	case pool.Serving, pool.Spent:
 		return "serving"
 	default:
 		return "draining"

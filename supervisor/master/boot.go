@@ -71,7 +71,7 @@ func (m *master) boot() error {
 	if err := m.openPipes(); err != nil {
 		return err
 	}
-	limits := pool.Limits{Boot: m.config.BootTimeout, Drain: m.config.GracefulTimeout + drainMargin}
+	limits := pool.Limits{Boot: m.config.BootTimeout, Silence: m.config.Timeout, Drain: m.config.GracefulTimeout + drainMargin, Slots: wire.MaxSlots}
 	want := m.wanted()
 	if m.past.Quiet && !m.hold.hasParent() {
 		m.quiet, want = true, 0 // the master was killed, and no reload has asked for workers since

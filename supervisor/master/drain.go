@@ -171,6 +171,7 @@ func (m *master) goneEnded(g int) {
 		return
 	}
 	delete(m.draining, g)
+	m.count(status.EndAsked, len(d.Workers))
 	if d.counters != nil {
 		_ = d.counters.Close()
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/handover/supervisor/cert"
+	"example.com/handover/supervisor/cgroup"
 	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/control"
 	"example.com/handover/supervisor/handover"
@@ -78,6 +79,7 @@ type master struct {
 	steps          *reporter            // to the predecessor, until it is gone
 	stop           stopping             // once asked to stop
 	oversight
+	endings
 	saving  saving
 	hooks   *hook.Runner
 	trimmed bool
@@ -104,7 +106,9 @@ func Run(o Options) int {
 		workers:  map[int]*worker{},
 		draining: map[int]*drainRecord{},
 		steps:    &reporter{},
+		endings:  endings{lastEnds: map[int]*status.End{}},
 	}
+	m.oomKills, _ = cgroup.OOMKills()
 	m.output = newOutput()
 	m.log = m.output.logger(nil)
 	m.hooks = m.newHooks()
@@ -206,8 +210,10 @@ func (m *master) tick(now time.Time) {
 		m.anchor.say(notify.Message{Watchdog: true})
 	}
 	if m.timed() {
+		m.observe(now)
 		m.obey(m.pool.Tick(now))
 		m.judgePool()
+		m.recycle(now)
 	}
 	m.trim(now)
 	m.cutSuccessor(now)

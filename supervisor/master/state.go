@@ -8,6 +8,7 @@ import (
 
 	"example.com/handover/supervisor/cert"
 	"example.com/handover/supervisor/hook"
+	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
 )
 
@@ -43,6 +44,7 @@ type state struct {
 	Degraded    string               `json:"degraded,omitempty"` // why the bundle is not what lay on disk at the start
 	Tickets     *ring                `json:"tickets,omitempty"`
 	Hooks       []hook.Batch         `json:"hooks,omitempty"` // for a successor
+	Exits       status.Exits         `json:"exits,omitempty"` // of workers, by reason
 	Told        map[string]int       `json:"told,omitempty"`  // how near its end each certificate was said to be, by fingerprint
 	Control     string               `json:"control"`         // paths, so that a change is noticed
 	PidFile     string               `json:"pidfile"`
@@ -82,7 +84,7 @@ func (m *master) snapshot() state {
 		Version: stateVersion, Generation: m.generation, Started: m.past.Started, Current: m.current, Next: m.next, Ended: m.ended,
 		Want: m.past.Want, WantConfig: m.past.WantConfig, Scaled: m.past.Scaled,
 		Quieten: m.past.Quieten, Quiet: m.quiet, Graceful: m.config.GracefulTimeout, Rotations: m.rotations, Deferred: m.deferred,
-		Held: m.held, Degraded: m.degraded, Tickets: m.past.Tickets, Told: m.past.Told,
+		Held: m.held, Degraded: m.degraded, Tickets: m.past.Tickets, Told: m.past.Told, Exits: m.past.Exits,
 		Control: m.config.ControlSocket(), PidFile: m.config.PidFile, Sockets: m.created,
 	}
 	for _, w := range m.workers {

@@ -23,6 +23,7 @@ type worker struct {
 	words    *words
 	settings *wire.Settings
 	failed   string // what it said of itself
+	vital    vital
 }
 
 func (w *worker) id() workerID {
@@ -58,6 +59,8 @@ func (m *master) obey(actions []pool.Action) {
 			w.say(wire.KindGo)
 		case pool.Retire:
 			_ = w.process.Signal(syscall.SIGTERM)
+		case pool.Dump:
+			m.dump(w)
 		case pool.Kill:
 			w.kill()
 		default:
@@ -109,6 +112,7 @@ func (m *master) start(slot int) {
 		return
 	}
 	m.workers[slot] = w
+	offer(w.process.Pid)
 	m.listenTo(w)
 	if m.rotation != nil && !m.rotation.swapping {
 		m.prepare(w)
@@ -217,7 +221,7 @@ func (m *master) equip(slot int, ctl, probe *os.File) ([]process.Named, *wire.Se
 	s := &wire.Settings{
 		Generation: m.generation, Slot: slot, MinVersion: m.config.TLS.Version(), SNI: m.config.TLS.SNI, Tickets: m.past.Tickets.keys(),
 		KeepaliveGrace: m.config.KeepaliveGrace, GracefulTimeout: m.config.GracefulTimeout,
-		LogFormat: m.output.format, LogLevel: m.config.Log.Level, Limits: limitsOf(m.config.Limits),
+		LogFormat: m.output.format, LogLevel: m.config.Log.Level, Limits: limitsOf(m.config.Limits), MaxRequests: m.drawRequests(),
 	}
 	for _, l := range m.config.Listen {
 		name := listenName(l.Address)
@@ -249,11 +253,7 @@ func (m *master) listenTo(w *worker) {
 		<-heard
 		last := w.words.finish()
 		w.close()
-		reason := process.Describe(status)
-		if err != nil {
-			reason = err.Error()
-		}
-		m.post(func() { m.exited(w, reason, last) })
+		m.post(func() { m.exited(w, ending{status: status, err: err, last: last}) })
 	}()
 }
 
@@ -265,6 +265,8 @@ func (m *master) said(w *worker, message wire.Message, err error) {
 	switch message.Kind {
 	case wire.KindReady:
 		m.happened(w, pool.Ready, "")
+	case wire.KindSpent:
+		m.worn(w, "max_requests", w.settings.MaxRequests)
 	case wire.KindPrepared:
 		m.prepared(w, message.Rotation)
 	case wire.KindSwapped:
@@ -276,24 +278,6 @@ func (m *master) said(w *worker, message wire.Message, err error) {
 			m.rotationFailed(w, message.Text)
 		}
 	}
-}
-
-// exited logs the end of a worker and tells the pool why, in the worker's own
-// words where it left some.
-func (m *master) exited(w *worker, how, last string) {
-	reason := how
-	switch {
-	case w.failed != "":
-		reason = fmt.Sprintf("%s (%s)", w.failed, how)
-	case last != "":
-		reason = fmt.Sprintf("%s; last words: %s", how, last)
-	}
-	level := m.log.Warn
-	if m.machine.State() == handover.Stopping {
-		level = m.log.Debug
-	}
-	level("worker ended", "worker", w.slot, "pid", w.process.Pid, "reason", reason)
-	m.happened(w, pool.Exited, reason)
 }
 
 func limitsOf(l config.Limits) wire.Limits {

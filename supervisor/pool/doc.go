@@ -23,7 +23,15 @@
 //	proved     retired          → ending     kill
 //	proved     exited           → vacant     count a failure
 //	serving    retired          → draining   retire
+//	serving    used             → spent
+//	serving    silent           → hung       count a failure, dump
 //	serving    exited           → vacant     count a failure
+//	spent      retired          → draining   retire
+//	spent      silent           → hung       count a failure, dump
+//	spent      exited           → vacant     count a failure
+//	hung       retired          → ending     kill
+//	hung       expired          → ending     kill
+//	hung       exited           → vacant
 //	draining   expired          → ending     kill
 //	draining   exited           → vacant
 //	ending     expired          → ending     kill

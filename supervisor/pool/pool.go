@@ -2,24 +2,27 @@ package pool
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Limits are the times a pool works with.
 type Limits struct {
-	Boot  time.Duration // from a worker's start to its passed proof
-	Drain time.Duration // from being retired to being killed
+	Boot    time.Duration // from a worker's start to its passed proof
+	Silence time.Duration // from a serving worker's last sign of life to its end; 0: for ever
+	Drain   time.Duration // from being retired to being killed
+	Slots   int           // the largest number of a slot
 }
 
 // A worker that has served this long is healthy again: earlier failures of its
 // slot are forgotten.
 const healthy = 10 * time.Second
 
-// The wait before a slot that keeps failing is filled again: none after the
-// first failure, then doubling from the first to the last of these.
+// The wait before a slot that keeps failing is filled again: none when a worker
+// that served is lost, then doubling from the first to the last of these.
 const (
 	firstDelay = 100 * time.Millisecond
-	lastDelay  = 30 * time.Second
+	lastDelay  = 5 * time.Second
 )
 
 // Action is one order for one slot.
@@ -69,13 +72,13 @@ func (p *Pool) Want() int { return p.want }
 func (p *Pool) Outcome() Outcome {
 	o := p.outcome
 	if !o.Failed {
-		o.Proved = p.count(Proved)+p.count(Serving) >= p.want
+		o.Proved = p.count(Proved)+p.Serving() >= p.want
 	}
 	return o
 }
 
 // Serving returns how many workers accept clients.
-func (p *Pool) Serving() int { return p.count(Serving) }
+func (p *Pool) Serving() int { return p.count(Serving, Spent) }
 
 // Fill starts what is missing and retires what is too much.
 func (p *Pool) Fill(now time.Time) []Action {
@@ -90,9 +93,12 @@ func (p *Pool) Fill(now time.Time) []Action {
 			active--
 		}
 	}
+	if p.count(Serving) >= p.want {
+		actions = append(actions, p.relieve(now)...)
+	}
 	// One that is being killed holds its place, or a slot that keeps failing would
 	// be passed over and its wait with it.
-	for slot, held := 1, active+p.count(Ending); held < p.want; slot++ {
+	for slot, held := 1, active+p.count(Ending, Hung); held < p.want && slot <= p.limits.Slots; slot++ {
 		if slot > len(p.workers) {
 			p.workers = append(p.workers, &Worker{Slot: slot, State: Vacant})
 		}
@@ -104,8 +110,7 @@ func (p *Pool) Fill(now time.Time) []Action {
 		if now.Before(w.again) {
 			continue // it holds its place while it waits
 		}
-		w.State = Starting
-		w.deadline = now.Add(p.limits.Boot)
+		*w = Worker{Slot: slot, State: Starting, Restarts: w.Restarts, failures: w.failures, reason: w.reason, deadline: now.Add(p.limits.Boot)}
 		actions = append(actions, Action{Start, slot})
 	}
 	return actions
@@ -171,6 +176,9 @@ func (p *Pool) Tick(now time.Time) []Action {
 			}
 			actions = append(actions, p.step(now, w, Expired, reason)...)
 		}
+		if end := p.silentAt(w); !end.IsZero() && !now.Before(end) {
+			actions = append(actions, p.step(now, w, Silent, fmt.Sprintf("no sign of life for %v (timeout)", p.limits.Silence))...)
+		}
 	}
 	return append(actions, p.Fill(now)...)
 }
@@ -183,11 +191,12 @@ func (p *Pool) Deadline() time.Time {
 			next = t
 		}
 	}
-	wanted := p.want - p.active() - p.count(Ending)
+	wanted := p.want - p.active() - p.count(Ending, Hung)
 	for _, w := range p.workers {
 		switch {
 		case w.State != Vacant:
 			earlier(w.deadline)
+			earlier(p.silentAt(w))
 		case wanted > 0:
 			earlier(w.again)
 		}
@@ -217,8 +226,10 @@ func (p *Pool) step(now time.Time, w *Worker, t Trigger, reason string) []Action
 		}
 		actions = append(actions, Action{o, w.Slot})
 	}
+	w.silent = w.silent || next == Hung
+	w.recycled = w.recycled || next == Draining && from == Spent
 	if next == Serving && from != Serving {
-		w.since = now
+		w.since, w.alive = now, now
 	}
 	if next == Proved && p.released {
 		actions = append(actions, p.apply(now, w, Released)...)
@@ -236,6 +247,8 @@ func (p *Pool) deadlineOf(now time.Time, w *Worker, from State) time.Time {
 		}
 	case Draining:
 		return now.Add(p.limits.Drain)
+	case Hung:
+		return now.Add(dumping)
 	}
 	return time.Time{}
 }
@@ -250,9 +263,14 @@ func (p *Pool) blame(now time.Time, w *Worker, from State, reason string) {
 		return
 	}
 	w.Restarts++
-	w.failures++
-	if from == Serving && now.Sub(w.since) >= healthy {
+	w.reason = reason
+	switch {
+	case from == Starting || from == Proving:
+		w.failures = max(w.failures, 1) + 1 // what does not boot now will hardly do so at once
+	case now.Sub(w.since) >= healthy:
 		w.failures = 1
+	default:
+		w.failures++
 	}
 	w.again = now.Add(delay(w.failures))
 }
@@ -284,10 +302,10 @@ func (p *Pool) active() int {
 	return n
 }
 
-func (p *Pool) count(s State) int {
+func (p *Pool) count(states ...State) int {
 	n := 0
 	for _, w := range p.workers {
-		if w.State == s {
+		if slices.Contains(states, w.State) {
 			n++
 		}
 	}

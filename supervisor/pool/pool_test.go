@@ -53,7 +53,7 @@ type story struct {
 func begin(t *testing.T, want int) *story {
 	t.Helper()
 	t.Parallel()
-	limits := pool.Limits{Boot: 30 * time.Second, Drain: 35 * time.Second}
+	limits := pool.Limits{Boot: 30 * time.Second, Drain: 35 * time.Second, Slots: 8}
 	return &story{T: t, pool: pool.New(limits, want), now: time.Unix(1_000_000, 0)}
 }
 
@@ -188,8 +188,8 @@ func TestASlotThatKeepsFailingWaitsLongerEachTimeUpToTheCap(t *testing.T) {
 		s.now = at
 		s.expect("tick when due", s.pool.Tick(s.now), do(pool.Start, 1))
 	}
-	if waits[0] != 100*time.Millisecond || waits[1] != 200*time.Millisecond || waits[11] != 30*time.Second {
-		t.Errorf("waits: got %v, want 100ms, 200ms … 30s", waits)
+	if waits[0] != 100*time.Millisecond || waits[1] != 200*time.Millisecond || waits[11] != 5*time.Second {
+		t.Errorf("waits: got %v, want 100ms, 200ms … 5s", waits)
 	}
 	if w := s.pool.Workers()[1]; w.State != pool.Serving {
 		t.Errorf("the other worker: got %s, want serving throughout", w.State)

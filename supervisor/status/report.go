@@ -29,6 +29,8 @@ func Write(w io.Writer, s *Status, now time.Time, colour bool) {
 	}
 	_ = facts.Flush()
 	writeWorkers(w, s.Workers, p)
+	writeFailing(w, s.Failing, now, p)
+	writeEnds(w, s.Workers, now)
 	writeDraining(w, s.Draining, now, p)
 	if len(s.Certificates) > 0 {
 		fmt.Fprintln(w)
@@ -51,6 +53,35 @@ func writeWorkers(w io.Writer, workers []Worker, p painter) {
 		t.row(k.Slot, k.Pid, k.Generation, p.state(k.State), k.Requests, k.Connections, bytes(k.RSS), k.Restarts)
 	}
 	_ = t.Flush()
+}
+
+func writeFailing(w io.Writer, failing []Failing, now time.Time, p painter) {
+	if len(failing) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := newTable(w, p)
+	t.header("FAILING", "FAILURES", "AGAIN", "REASON")
+	for _, f := range failing {
+		t.row(fmt.Sprintf("worker %d", f.Slot), f.Failures, relative(now, f.Again), f.Reason)
+	}
+	_ = t.Flush()
+}
+
+// writeEnds says of each slot how the worker before ended, unless that was as
+// asked for.
+func writeEnds(w io.Writer, workers []Worker, now time.Time) {
+	gap := "\n"
+	for _, k := range workers {
+		if e := k.LastEnd; e != nil && e.Reason != EndAsked && e.Reason != EndRecycled {
+			fmt.Fprintf(w, "%sworker %d before (pid %d) ended %s, %s: %s\n", gap, k.Slot, e.Pid, relative(now, e.At), e.Reason, e.Text)
+			gap = ""
+		}
+		if k.Health != "" {
+			fmt.Fprintf(w, "%sworker %d, health path: %s\n", gap, k.Slot, k.Health)
+			gap = ""
+		}
+	}
 }
 
 func writeDraining(w io.Writer, draining []Draining, now time.Time, p painter) {

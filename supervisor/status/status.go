@@ -11,6 +11,8 @@ type Status struct {
 	Config       string        `json:"config"` // path; empty: built-in defaults
 	Master       Master        `json:"master"`
 	Workers      []Worker      `json:"workers"`
+	Failing      []Failing     `json:"failing,omitempty"` // slots that wait after failures; the other workers serve on
+	Exits        Exits         `json:"exits"`             // of workers since the start, by reason
 	Draining     []Draining    `json:"draining"`
 	Listeners    []Listener    `json:"listeners"`
 	Certificates []Certificate `json:"certificates"`
@@ -34,7 +36,39 @@ type Worker struct {
 	Requests    uint64 `json:"requests"`
 	Connections int64  `json:"connections"`
 	RSS         int64  `json:"rss_bytes"`
-	Restarts    int    `json:"restarts"`
+	Restarts    int    `json:"restarts"`           // of the slot, after ends that nobody asked for
+	Health      string `json:"health,omitempty"`   // what is wrong with its last answer to health_path
+	LastEnd     *End   `json:"last_end,omitempty"` // of the worker that had the slot before
+}
+
+// Failing is a slot without a worker: those that were started there failed.
+type Failing struct {
+	Slot     int       `json:"slot"`
+	Failures int       `json:"failures"` // in a row
+	Reason   string    `json:"reason"`   // of the last one
+	Again    time.Time `json:"again"`    // when the next one is started
+}
+
+// Why a worker ended.
+const (
+	EndAsked    = "asked"    // by a reload, a stop or a smaller number of workers
+	EndRecycled = "recycled" // max_requests or max_memory
+	EndExited   = "exited"   // by itself, with status 0: somebody may have sent it a SIGTERM
+	EndCrashed  = "crashed"  // by itself, with another status or a signal
+	EndOOM      = "oom"      // the kernel ended it: the cgroup's memory was used up
+	EndSilent   = "silent"   // it showed no sign of life for timeout, and was killed
+	EndBoot     = "boot"     // it never came to serve
+)
+
+// Exits counts the ends of workers by reason.
+type Exits map[string]uint64
+
+// End is how a worker ended.
+type End struct {
+	Reason string    `json:"reason"` // asked, recycled, exited, crashed, oom, silent or boot
+	Text   string    `json:"text"`   // for a human: status or signal, its last words
+	Pid    int       `json:"pid"`
+	At     time.Time `json:"at"`
 }
 
 // Draining is a generation that has stopped accepting.

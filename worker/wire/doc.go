@@ -19,6 +19,7 @@
 //	reopen   ────────────────▶ reopens its log files
 //	tickets  ────────────────▶ has other session ticket keys
 //	quit     ────────────────▶ ends at once
+//	         ◀──────────────── spent: has answered as many requests as it should
 //
 // Certificates change under a running worker in two phases, for all workers of
 // a generation swap or none does. Each phase carries the number of the rotation:

@@ -17,8 +17,8 @@ const MaxMessage = 128 << 10
 // Kind says what a message means.
 type Kind string
 
-// The messages. Ready, Failed, Prepared and Swapped come from the worker, the
-// others go to it.
+// The messages. Ready, Failed, Prepared, Swapped and Spent come from the
+// worker, the others go to it.
 //
 // A rotation in place takes two phases. Prepare brings a sealed bundle along;
 // the worker builds what it needs and answers Prepared, or Failed with the
@@ -39,6 +39,7 @@ const (
 	KindSwapped  Kind = "swapped"
 	KindForget   Kind = "forget"
 	KindTickets  Kind = "tickets"
+	KindSpent    Kind = "spent" // the worker has answered as many requests as its settings say
 )
 
 // Message is one datagram on the ctl socketpair.
@@ -124,7 +125,7 @@ func Decode(b []byte) (Message, error) {
 		return Message{}, fmt.Errorf("decode message: a session ticket key without %d bytes", TicketSize)
 	}
 	switch m.Kind {
-	case KindReady, KindFailed, KindGo, KindQuit, KindReopen, KindTickets:
+	case KindReady, KindFailed, KindGo, KindQuit, KindReopen, KindTickets, KindSpent:
 	case KindPrepare, KindPrepared, KindSwap, KindSwapped, KindForget:
 		if m.Rotation < 1 {
 			return Message{}, fmt.Errorf("decode message: %q without the number of a rotation", m.Kind)
