@@ -140,13 +140,19 @@ func (i *Instance) Launch() {
 
 func (i *Instance) outputFile() string { return filepath.Join(i.Dir, "output") }
 
-// Output is what the instance has printed.
-func (i *Instance) Output() string {
+// Printed is what the instance has printed.
+func (i *Instance) Printed() string {
 	b, _ := os.ReadFile(i.outputFile())
-	if len(b) > 8<<10 {
-		b = append([]byte("…"), b[len(b)-8<<10:]...)
-	}
 	return string(b)
+}
+
+// Output is the end of what the instance has printed, for a failing test to show.
+func (i *Instance) Output() string {
+	text := i.Printed()
+	if len(text) > 8<<10 {
+		text = "…" + text[len(text)-8<<10:]
+	}
+	return text
 }
 
 // WaitServing waits until the instance serves or has ended, which is fatal.

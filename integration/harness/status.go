@@ -31,7 +31,16 @@ type Status struct {
 		Connections int64  `json:"connections"`
 		RSS         int64  `json:"rss_bytes"`
 		Restarts    int    `json:"restarts"`
+		Health      string `json:"health"`
+		LastEnd     *End   `json:"last_end"`
 	} `json:"workers"`
+	Failing []struct {
+		Slot     int       `json:"slot"`
+		Failures int       `json:"failures"`
+		Reason   string    `json:"reason"`
+		Again    time.Time `json:"again"`
+	} `json:"failing"`
+	Exits    map[string]uint64 `json:"exits"`
 	Draining []struct {
 		Generation int `json:"generation"`
 		Workers    []struct {
@@ -57,6 +66,13 @@ type Status struct {
 	LastReload *Reload    `json:"last_reload"`
 	Degraded   string     `json:"degraded"`
 	Deferred   *time.Time `json:"deferred_until"`
+}
+
+// End is how a worker ended.
+type End struct {
+	Reason string `json:"reason"`
+	Text   string `json:"text"`
+	Pid    int    `json:"pid"`
 }
 
 // Reload is how a reload ended, as "reload --json" prints it.
