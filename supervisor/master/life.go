@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -74,8 +75,7 @@ func (m *master) askHealth(w *worker, now time.Time) {
 		return
 	}
 	v.asking, v.asked = true, now
-	p := m.proofOf(m.bundle, nil)
-	p.timeout = m.config.Timeout
+	p := m.healthProof()
 	go func() {
 		err := p.health(w.probe)
 		m.post(func() { m.healthAnswered(w, err) })
@@ -85,7 +85,7 @@ func (m *master) askHealth(w *worker, now time.Time) {
 func (m *master) healthAnswered(w *worker, err error) {
 	v := &w.vital
 	v.asking = false
-	if m.workers[w.slot] != w || errors.Is(err, os.ErrDeadlineExceeded) {
+	if m.workers[w.slot] != w || isSilence(err) {
 		return
 	}
 	v.answered = time.Now()
@@ -100,6 +100,13 @@ func (m *master) healthAnswered(w *worker, err error) {
 		m.log.Info("worker is well again", "worker", w.slot, "pid", w.process.Pid)
 	}
 	v.health = text
+}
+
+// isSilence says whether a health request ended because nothing came. A refusal,
+// or the end of the connection, comes from somebody who lives.
+func isSilence(err error) bool {
+	var late net.Error
+	return errors.As(err, &late) && late.Timeout()
 }
 
 // dump has a hung worker say what all its goroutines do, and end by it.

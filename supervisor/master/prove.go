@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"example.com/handover/supervisor/cert"
+	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/pool"
 	"example.com/handover/worker/wire"
 )
@@ -70,6 +71,16 @@ func (m *master) proofOf(b *cert.Bundle, changed []int) proof {
 			seen[i] = true
 			p.pairs = append(p.pairs, provenPair{i + 1, b.Certificates[i]})
 		}
+	}
+	return p
+}
+
+// healthProof is a proof of nothing but the health path, over the first pair: it
+// is asked for again and again, and must not cost more with thousands of pairs.
+func (m *master) healthProof() proof {
+	p := proof{tls: slices.ContainsFunc(m.config.Listen, func(l config.Listen) bool { return l.TLS }), healthPath: m.config.HealthPath, timeout: m.config.Timeout}
+	if p.tls = p.tls && len(m.bundle.Certificates) > 0; p.tls {
+		p.pairs = []provenPair{{1, m.bundle.Certificates[0]}}
 	}
 	return p
 }
