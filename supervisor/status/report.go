@@ -74,11 +74,11 @@ func writeEnds(w io.Writer, workers []Worker, now time.Time) {
 	gap := "\n"
 	for _, k := range workers {
 		if e := k.LastEnd; e != nil && e.Reason != EndAsked && e.Reason != EndRecycled {
-			fmt.Fprintf(w, "%sworker %d before (pid %d) ended %s, %s: %s\n", gap, k.Slot, e.Pid, relative(now, e.At), e.Reason, e.Text)
+			fmt.Fprintf(w, "%sworker %d before (pid %d) ended %s, %s: %s\n", gap, k.Slot, e.Pid, relative(now, e.At), e.Reason, clean(e.Text))
 			gap = ""
 		}
 		if k.Health != "" {
-			fmt.Fprintf(w, "%sworker %d, health path: %s\n", gap, k.Slot, k.Health)
+			fmt.Fprintf(w, "%sworker %d, health path: %s\n", gap, k.Slot, clean(k.Health))
 			gap = ""
 		}
 	}
