@@ -40,6 +40,7 @@ var importMap = []rule{
 	{"supervisor/watch", beside, nil, "it knows files, not what they are for"},
 	{"supervisor/hook", beside, []string{module + "/supervisor/process", module + "/worker/wire"}, "it runs a command, whatever the event means"},
 	{"supervisor/cgroup", beside, nil, "a leaf: the kernel's word, whoever asks"},
+	{"supervisor/metrics", append([]string{"os/...", "net/...", "log/...", "sync/..."}, beside...), []string{module + "/supervisor/status"}, "it says a status in other words, whoever asks"},
 	{"supervisor/pool", impure, nil, "decide and do are different packages"},
 	{"supervisor/handover", impure, nil, "decide and do are different packages"},
 	{"supervisor/machine", impure, nil, "decide and do are different packages"},
@@ -59,6 +60,9 @@ var onlyIn = map[string]struct{ where, reason string }{
 	"github.com/urfave/cli/v2":        {".", "commands are main's alone"},
 	"github.com/fsnotify/fsnotify":    {"supervisor/watch", "one package knows what inotify does not see"},
 	"github.com/google/renameio/v2":   {"supervisor/archive", "one package writes files that must be whole"},
+
+	"github.com/prometheus/client_golang/prometheus": {"supervisor/metrics", "one package knows Prometheus' words"},
+	"github.com/prometheus/common/expfmt":            {"supervisor/metrics", "one package knows Prometheus' words"},
 }
 
 func TestImportsFollowTheMap(t *testing.T) {

@@ -17,9 +17,14 @@ type Status struct {
 	Listeners    []Listener    `json:"listeners"`
 	Certificates []Certificate `json:"certificates"`
 	LastReload   *Reload       `json:"last_reload"`
+	Requests     uint64        `json:"requests"`                 // answered since the service was started
+	Reloads      Tally         `json:"reloads,omitempty"`        // that have ended since then
 	Degraded     string        `json:"degraded,omitempty"`       // why not what lies on disk is served since the start
 	Deferred     *time.Time    `json:"deferred_until,omitempty"` // when what waits on disk becomes valid and is taken by itself
 }
+
+// Tally counts reloads by kind, then by outcome.
+type Tally map[string]map[string]uint64
 
 // Master is the process that answers.
 type Master struct {
