@@ -18,6 +18,7 @@ const (
 	Checking  State = "checking"  // judges what lies on disk for a reload
 	Upgrading State = "upgrading" // a successor boots
 	Rotating  State = "rotating"  // certificates are exchanged in place
+	Lingering State = "lingering" // told to stop; clients are still accepted for a while, and nothing new is begun
 	Stopping  State = "stopping"  // nothing accepts; the last requests end
 	Left      State = "left"      // over
 )
@@ -38,7 +39,8 @@ const (
 	UpgradeFailed Event = "upgrade failed" // it did not
 	RotateAsked   Event = "rotate asked"   // a rotation in place has its turn
 	Rotated       Event = "rotated"        // it has ended, one way or the other
-	StopAsked     Event = "stop asked"     // by the anchor, its death, or a signal
+	StopAsked     Event = "stop asked"     // by the anchor, its death, or a signal; or the time to linger is over
+	LeaveAsked    Event = "leave asked"    // a stop, but not before the world has had time to look elsewhere
 	Drained       Event = "drained"        // no worker of any generation is left
 )
 
@@ -57,6 +59,7 @@ const (
 	Conclude     Action = "conclude"       // tell whoever asked how it ended, and look who is next
 	HandOn       Action = "hand on"        // leave what is pending to the successor and exit
 	Cancel       Action = "cancel upgrade" // end the successor
+	Linger       Action = "linger"         // say that it stops, begin nothing more, and serve on until it is time
 	Drain        Action = "drain"          // close everything that accepts
 	Hasten       Action = "hasten"         // a stop asked for again: the quicker one counts
 	Exit         Action = "exit"
@@ -74,19 +77,21 @@ var never = cell{}
 
 // Table is the one declaration of the machine.
 var Table = machine.Table[State, Event, Action]{
-	States: []State{Booting, Waiting, Cutover, Active, Checking, Upgrading, Rotating, Stopping, Left},
-	Events: []Event{Proved, BootFailed, ParentGone, CutOver, ReloadAsked, Accepted, Refused, Upgraded, UpgradeFailed, RotateAsked, Rotated, StopAsked, Drained},
+	States: []State{Booting, Waiting, Cutover, Active, Checking, Upgrading, Rotating, Lingering, Stopping, Left},
+	Events: []Event{Proved, BootFailed, ParentGone, CutOver, ReloadAsked, Accepted, Refused, Upgraded, UpgradeFailed, RotateAsked, Rotated, StopAsked, LeaveAsked, Drained},
 	Cells: map[State]map[Event]cell{
 		Booting: {
 			Proved:     {Next: Waiting, Do: []Action{DeclareReady}},
 			BootFailed: {Next: Left, Do: []Action{Abandon}},
 			StopAsked:  {Next: Left, Do: []Action{Abandon}},
-			ParentGone: stays(Booting), // killed: the boot goes on, and its workers will serve
+			LeaveAsked: {Next: Left, Do: []Action{Abandon}}, // it serves nobody yet
+			ParentGone: stays(Booting),                      // killed: the boot goes on, and its workers will serve
 			CutOver:    never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never, RotateAsked: never, Rotated: never,
 		},
 		Waiting: {
 			ParentGone: {Next: Cutover, Do: []Action{Release}},
 			StopAsked:  {Next: Stopping, Do: []Action{Drain}},
+			LeaveAsked: {Next: Lingering, Do: []Action{Linger}},
 			BootFailed: stays(Waiting), // a worker lost after its proof is respawned by the pool
 			Proved:     stays(Waiting),
 			CutOver:    never, ReloadAsked: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never, RotateAsked: never, Rotated: never,
@@ -95,6 +100,7 @@ var Table = machine.Table[State, Event, Action]{
 			CutOver:     {Next: Active, Do: []Action{Conclude}},
 			ReloadAsked: {Next: Cutover, Do: []Action{Remember}},
 			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
+			LeaveAsked:  {Next: Lingering, Do: []Action{Linger}},
 			Proved:      stays(Cutover),
 			BootFailed:  never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never, RotateAsked: never, Rotated: never,
 		},
@@ -102,6 +108,7 @@ var Table = machine.Table[State, Event, Action]{
 			ReloadAsked: {Next: Checking, Do: []Action{Check}},
 			RotateAsked: {Next: Rotating, Do: []Action{Rotate}},
 			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
+			LeaveAsked:  {Next: Lingering, Do: []Action{Linger}},
 			Proved:      stays(Active),
 			CutOver:     never, BootFailed: never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never, Rotated: never,
 		},
@@ -110,6 +117,7 @@ var Table = machine.Table[State, Event, Action]{
 			Refused:     {Next: Active, Do: []Action{Conclude}},
 			ReloadAsked: {Next: Checking, Do: []Action{Remember}},
 			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
+			LeaveAsked:  {Next: Lingering, Do: []Action{Linger}},
 			Proved:      stays(Checking),
 			CutOver:     never, BootFailed: never, ParentGone: never, Upgraded: never, UpgradeFailed: never, Drained: never, RotateAsked: never, Rotated: never,
 		},
@@ -118,6 +126,7 @@ var Table = machine.Table[State, Event, Action]{
 			UpgradeFailed: {Next: Active, Do: []Action{Conclude}},
 			ReloadAsked:   {Next: Upgrading, Do: []Action{Remember}},
 			StopAsked:     {Next: Stopping, Do: []Action{Cancel, Drain}},
+			LeaveAsked:    {Next: Lingering, Do: []Action{Cancel, Linger}},
 			Proved:        stays(Upgrading),
 			CutOver:       never, BootFailed: never, ParentGone: never, Accepted: never, Refused: never, Drained: never, RotateAsked: never, Rotated: never,
 		},
@@ -125,12 +134,30 @@ var Table = machine.Table[State, Event, Action]{
 			Rotated:     {Next: Active, Do: []Action{Conclude}},
 			ReloadAsked: {Next: Rotating, Do: []Action{Remember}},
 			StopAsked:   {Next: Stopping, Do: []Action{Drain}},
+			LeaveAsked:  {Next: Lingering, Do: []Action{Linger}},
 			Proved:      stays(Rotating),
 			RotateAsked: never, CutOver: never, BootFailed: never, ParentGone: never, Accepted: never, Refused: never, Upgraded: never, UpgradeFailed: never, Drained: never,
+		},
+		Lingering: {
+			StopAsked:     {Next: Stopping, Do: []Action{Drain}},
+			ParentGone:    {Next: Lingering, Do: []Action{Release, Linger}}, // it was told while it waited: who else would serve now
+			Upgraded:      {Next: Left, Do: []Action{HandOn}},               // it won the race, and lingers in turn
+			LeaveAsked:    stays(Lingering),
+			UpgradeFailed: stays(Lingering),
+			CutOver:       stays(Lingering),
+			Accepted:      stays(Lingering),
+			Refused:       stays(Lingering),
+			Rotated:       stays(Lingering),
+			RotateAsked:   stays(Lingering),
+			ReloadAsked:   stays(Lingering),
+			Proved:        stays(Lingering),
+			BootFailed:    stays(Lingering),
+			Drained:       never,
 		},
 		Stopping: {
 			Drained:       {Next: Left, Do: []Action{Exit}},
 			StopAsked:     {Next: Stopping, Do: []Action{Hasten}},
+			LeaveAsked:    stays(Stopping),
 			Upgraded:      {Next: Left, Do: []Action{HandOn}}, // it won the race, and sees the same stop
 			UpgradeFailed: stays(Stopping),
 			CutOver:       stays(Stopping),
@@ -145,7 +172,7 @@ var Table = machine.Table[State, Event, Action]{
 		},
 		Left: {
 			Proved: stays(Left), BootFailed: stays(Left), ParentGone: stays(Left), CutOver: stays(Left), ReloadAsked: stays(Left), Accepted: stays(Left),
-			Refused: stays(Left), Upgraded: stays(Left), UpgradeFailed: stays(Left), RotateAsked: stays(Left), Rotated: stays(Left), StopAsked: stays(Left), Drained: stays(Left),
+			Refused: stays(Left), Upgraded: stays(Left), UpgradeFailed: stays(Left), RotateAsked: stays(Left), Rotated: stays(Left), StopAsked: stays(Left), LeaveAsked: stays(Left), Drained: stays(Left),
 		},
 	},
 }

@@ -122,6 +122,61 @@ func TestAStopInEveryStateEndsTheMaster(t *testing.T) {
 	}
 }
 
+func TestAStopWithADelayLingersWhereClientsAreServedAndThenDrains(t *testing.T) {
+	t.Parallel()
+	serving := []handover.Event{handover.Proved, handover.ParentGone}
+	active := append(slices.Clone(serving), handover.CutOver)
+	for state, path := range map[handover.State][]handover.Event{
+		handover.Waiting:   {handover.Proved},
+		handover.Cutover:   serving,
+		handover.Active:    active,
+		handover.Rotating:  append(slices.Clone(active), handover.RotateAsked),
+		handover.Checking:  append(slices.Clone(active), handover.ReloadAsked),
+		handover.Upgrading: append(slices.Clone(active), handover.ReloadAsked, handover.Accepted),
+	} {
+		m, _ := walk(t, path...)
+		if m.State() != state {
+			t.Fatalf("path to %q led to %q", state, m.State())
+		}
+		asked, _ := m.Step(handover.LeaveAsked)
+		if m.State() != handover.Lingering || slices.Contains(asked, handover.Drain) || slices.Contains(asked, handover.Cancel) != (state == handover.Upgrading) {
+			t.Errorf("%q × leave asked: %q in %q, want to linger and only an upgrade cancelled", state, asked, m.State())
+		}
+		// Whatever was under way comes to nothing, and a stop by another way is the same stop.
+		for _, e := range []handover.Event{
+			handover.Accepted, handover.Refused, handover.UpgradeFailed, handover.Rotated, handover.CutOver,
+			handover.ReloadAsked, handover.RotateAsked, handover.LeaveAsked,
+		} {
+			if actions, ok := m.Step(e); !ok || len(actions) > 0 || m.State() != handover.Lingering {
+				t.Errorf("lingering after %q × %q: %q in %q (%v), want nothing", state, e, actions, m.State(), ok)
+			}
+		}
+		if over, _ := m.Step(handover.StopAsked); !slices.Equal(over, []handover.Action{handover.Drain}) || m.State() != handover.Stopping {
+			t.Errorf("delay over after %q: %q in %q, want to drain", state, over, m.State())
+		}
+	}
+}
+
+func TestAMasterToldToLeaveBeforeItServesServesForTheDelay(t *testing.T) {
+	t.Parallel()
+	_, actions := walk(t, handover.Proved, handover.LeaveAsked, handover.ParentGone, handover.StopAsked)
+	want := []handover.Action{handover.DeclareReady, handover.Linger, handover.Release, handover.Linger, handover.Drain}
+	if !slices.Equal(actions, want) {
+		t.Errorf("actions: got %q, want %q", actions, want)
+	}
+	if m, _ := walk(t, handover.LeaveAsked); m.State() != handover.Left {
+		t.Errorf("booting × leave asked: got %q, want left: it serves nobody", m.State())
+	}
+}
+
+func TestASuccessorThatWinsTheRaceAgainstAStopIsHandedEverything(t *testing.T) {
+	t.Parallel()
+	m, actions := walk(t, handover.Proved, handover.ParentGone, handover.CutOver, handover.ReloadAsked, handover.Accepted, handover.LeaveAsked, handover.Upgraded)
+	if m.State() != handover.Left || actions[len(actions)-1] != handover.HandOn {
+		t.Errorf("lingering × upgraded: got %q in %q, want hand on last, left", actions, m.State())
+	}
+}
+
 func TestABootThatLostItsPredecessorReleasesAsSoonAsItIsProved(t *testing.T) {
 	t.Parallel()
 	want := []handover.Action{handover.DeclareReady, handover.Release}
