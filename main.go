@@ -266,7 +266,7 @@ func stopCommand() *cli.Command {
 	return &cli.Command{
 		Name: "stop", Usage: "stop gracefully as TERM does, or at once as QUIT does",
 		Flags:       []cli.Flag{&cli.BoolFlag{Name: "quick", DisableDefaultText: true, Usage: "do not wait for clients"}},
-		Description: "Asks for a stop and returns. Clients have until graceful_timeout.\n\n  handover stop\n  handover stop --quick",
+		Description: "Asks for a stop and returns. Clients are served for shutdown_delay, while /readyz says no,\nand then have until graceful_timeout.\n\n  handover stop\n  handover stop --quick",
 		Action:      alone(func(c *cli.Context) error { return command.Stop(c.Context, configPath(c), c.Bool("quick")) }),
 	}
 }

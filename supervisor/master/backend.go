@@ -24,6 +24,9 @@ import (
 // errLeaving has the client ask the successor.
 var errLeaving = &control.Error{Code: http.StatusServiceUnavailable, Message: "this master is leaving", Hint: "ask again"}
 
+// errStopping is final: nobody will come who could be asked again.
+var errStopping = &control.Error{Code: http.StatusConflict, Message: "the service is stopping"}
+
 // backend answers the control socket. Each call is carried out by the loop.
 type backend struct{ m *master }
 
@@ -89,8 +92,8 @@ func (b *backend) Reload(ctx context.Context, allow []string) (<-chan status.Eve
 		return nil, &control.Error{Code: http.StatusBadRequest, Message: err.Error()}
 	}
 	return call(ctx, b.m, func() (<-chan status.Event, error) {
-		if !b.m.active() {
-			return nil, errLeaving
+		if err := b.m.begins(); err != nil {
+			return nil, err
 		}
 		return b.m.attend(ctx, b.m.reloadAsked(byControl, allow), 0), nil
 	})
@@ -115,11 +118,22 @@ func (b *backend) rotate(ctx context.Context, r *reload) (<-chan status.Event, e
 		return nil, &control.Error{Code: http.StatusBadRequest, Message: err.Error()}
 	}
 	return call(ctx, b.m, func() (<-chan status.Event, error) {
-		if !b.m.active() {
-			return nil, errLeaving
+		if err := b.m.begins(); err != nil {
+			return nil, err
 		}
 		return b.m.attend(ctx, b.m.rotateAsked(r), 0), nil
 	})
+}
+
+// begins says whether this master begins anything, or who else would.
+func (m *master) begins() error {
+	switch {
+	case m.stop.asked:
+		return errStopping
+	case !m.active():
+		return errLeaving
+	}
+	return nil
 }
 
 func (b *backend) Follow(ctx context.Context, id string, after int) (<-chan status.Event, error) {
@@ -165,7 +179,7 @@ func (b *backend) Reopen(ctx context.Context) error {
 
 func (b *backend) Stop(ctx context.Context, quick bool) error {
 	_, err := call(ctx, b.m, func() (struct{}, error) {
-		b.m.post1(func() { b.m.stopAsked(quick) })
+		b.m.post1(func() { b.m.stopService(quick) })
 		return struct{}{}, nil
 	})
 	return err
@@ -208,7 +222,7 @@ func (m *master) publish() *status.Status {
 		Pid: anchorPid(), Generation: m.generation, State: m.stateName(), Started: m.past.Started, Config: m.config.Path,
 		Master:  status.Master{Pid: os.Getpid(), Version: m.options.Version},
 		Workers: []status.Worker{}, Draining: []status.Draining{}, Listeners: []status.Listener{},
-		Certificates: m.bundle.Published(), Degraded: m.degraded, Exits: maps.Clone(m.past.Exits),
+		Certificates: m.bundle.Published(), Degraded: m.degraded, Exits: maps.Clone(m.past.Exits), Requests: m.past.Requests, Reloads: m.past.Reloads.Clone(),
 	}
 	if m.deferred != nil {
 		until := m.deferred.Until
@@ -220,6 +234,7 @@ func (m *master) publish() *status.Status {
 			continue
 		}
 		counters := m.counters.Slot(w.Slot)
+		s.Requests += counters.Requests.Load()
 		s.Workers = append(s.Workers, status.Worker{
 			Slot: w.Slot, Pid: p.process.Pid, Generation: m.generation, State: workerState(w.State),
 			Requests: counters.Requests.Load(), Connections: counters.Connections.Load(), RSS: residentSize(p.process.Pid), Restarts: w.Restarts,
@@ -231,6 +246,7 @@ func (m *master) publish() *status.Status {
 	}
 	for _, g := range slices.Sorted(maps.Keys(m.draining)) {
 		s.Draining = append(s.Draining, m.draining[g].publish())
+		s.Requests += m.draining[g].requests()
 	}
 	for _, l := range m.config.Listen {
 		s.Listeners = append(s.Listeners, status.Listener{Address: l.Address, TLS: l.TLS})
@@ -260,7 +276,7 @@ func (m *master) stateName() string {
 		return "booting"
 	case handover.Checking, handover.Upgrading, handover.Rotating:
 		return "reloading"
-	case handover.Stopping, handover.Left:
+	case handover.Lingering, handover.Stopping, handover.Left:
 		return "stopping"
 	default:
 		return "serving"

@@ -68,6 +68,9 @@ func (m *master) boot() error {
 	if err := m.openFiles(); err != nil {
 		return err
 	}
+	if !m.hold.hasParent() {
+		m.serveAdmin()
+	}
 	if err := m.openPipes(); err != nil {
 		return err
 	}

@@ -40,6 +40,12 @@
 // encrypts: workers hear of it one after the other, and a client that met one of
 // the first would come to one that cannot decrypt yet.
 //
+// Why the delay before a stop ends with the anchor: its death is no stop. Whatever
+// restarts the service waits for the end of this one, and clients with it.
+//
+// Why a command to stop becomes a signal to the anchor: what a stop is, and what a
+// second one means, is decided there, and systemd hears of it at once.
+//
 // Why a certificate that is not valid yet is refused and tried again later,
 // rather than kept: by then the disk may hold a better one.
 package master

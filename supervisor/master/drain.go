@@ -164,6 +164,17 @@ func (d *drainRecord) connections() int64 {
 	return n
 }
 
+// requests is how many its workers have answered.
+func (d *drainRecord) requests() (n uint64) {
+	if d.counters == nil {
+		return 0
+	}
+	for _, w := range d.Workers {
+		n += d.counters.Slot(w.Slot).Requests.Load()
+	}
+	return n
+}
+
 // goneEnded forgets a generation of which no process is left.
 func (m *master) goneEnded(g int) {
 	d := m.draining[g]
@@ -172,6 +183,7 @@ func (m *master) goneEnded(g int) {
 	}
 	delete(m.draining, g)
 	m.count(status.EndAsked, len(d.Workers))
+	m.past.Requests += d.requests()
 	if d.counters != nil {
 		_ = d.counters.Close()
 	}

@@ -38,6 +38,7 @@ const (
 	nameGone      = "gone"
 	nameCounters  = "counters"
 	prefixListen  = "listen."
+	prefixAdmin   = "admin."
 	prefixHook    = "hook."
 )
 

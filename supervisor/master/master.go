@@ -76,6 +76,7 @@ type master struct {
 	candidate      judgement            // what a successor boots from
 	orphaned       bool                 // the predecessor has ended
 	server         *control.Server      // once active
+	admin          *admin               // then too, and during a boot without a predecessor
 	steps          *reporter            // to the predecessor, until it is gone
 	stop           stopping             // once asked to stop
 	oversight
@@ -130,6 +131,7 @@ func (m *master) post(f func()) {
 }
 
 func (m *master) run() int {
+	defer func() { m.admin.finish() }()
 	defer close(m.over)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT)
@@ -149,6 +151,7 @@ func (m *master) run() int {
 		}
 		now := time.Now()
 		m.tick(now)
+		m.noteTurn(now)
 		timer.Reset(m.deadline(now).Sub(now))
 	}
 	return *m.exit
@@ -188,6 +191,8 @@ func (m *master) do(a handover.Action) {
 		m.handOn()
 	case handover.Cancel:
 		m.hold.upgrader.Stop()
+	case handover.Linger:
+		m.linger()
 	case handover.Drain:
 		m.drain()
 	case handover.Hasten:
@@ -222,6 +227,7 @@ func (m *master) tick(now time.Time) {
 	m.turnTickets(now)
 	m.lookAround(now)
 	m.cutDraining(now)
+	m.cutLinger(now)
 	m.cutStop(now)
 }
 
@@ -260,6 +266,9 @@ func (m *master) deadline(now time.Time) time.Time {
 		earlier(m.deferred.Until)
 	}
 	earlier(m.stop.deadline)
+	if m.machine.State() == handover.Lingering {
+		earlier(m.stop.drainAt)
+	}
 	for _, d := range m.draining {
 		earlier(d.cut)
 		if d.accepting {

@@ -110,16 +110,17 @@ func (m *master) removeStalePaths() {
 	for _, l := range m.config.Listen {
 		wanted[listenName(l.Address)] = true
 	}
-	names := append(m.hold.names(), m.past.Descriptors...)
-	for _, name := range names {
-		if strings.HasPrefix(name, prefixListen) && !wanted[name] {
+	wanted[adminName(m.config.Admin.Address)] = true
+	names := append(m.hold.names(), adminName(m.past.Admin))
+	for _, name := range append(names, m.past.Descriptors...) {
+		if (strings.HasPrefix(name, prefixListen) || strings.HasPrefix(name, prefixAdmin)) && !wanted[name] {
 			m.anchor.forget(name)
 			m.hold.drop(name)
 		}
 	}
 	kept := m.created[:0]
 	for _, path := range m.created {
-		if wanted[listenName("unix:"+path)] {
+		if wanted[listenName("unix:"+path)] || wanted[adminName("unix:"+path)] {
 			kept = append(kept, path)
 			continue
 		}

@@ -178,6 +178,7 @@ func (m *master) conclude() {
 	m.current = nil
 	record := r.Record
 	r.part(status.Event{End: &record})
+	m.countReload(record)
 	if !m.idle(record) {
 		m.ended = append(m.ended, r)
 		m.ended = m.ended[max(0, len(m.ended)-mostEnded):]
@@ -191,6 +192,21 @@ func (m *master) conclude() {
 		m.post1(m.quiesce)
 	}
 	m.keep()
+}
+
+// countReload counts one that has ended. Of the look at the disk that follows every
+// rotation by itself only what came of it counts.
+func (m *master) countReload(r status.Reload) {
+	if r.Unchanged && r.AskedBy == byWatch {
+		return
+	}
+	if m.past.Reloads == nil {
+		m.past.Reloads = status.Tally{}
+	}
+	if m.past.Reloads[r.Kind] == nil {
+		m.past.Reloads[r.Kind] = map[string]uint64{}
+	}
+	m.past.Reloads[r.Kind][r.Outcome]++
 }
 
 // idle says whether a rotation that nobody waits for came to what is known

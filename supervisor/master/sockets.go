@@ -35,11 +35,15 @@ func (m *master) openFiles() error {
 			return err
 		}
 	}
-	return nil
+	return m.openAdmin()
 }
 
 func (m *master) openListener(l config.Listen) error {
-	name := listenName(l.Address)
+	return m.openSocket(listenName(l.Address), "[[listen]]", l)
+}
+
+// openSocket takes over the listening socket of that name, or opens it.
+func (m *master) openSocket(name, table string, l config.Listen) error {
 	if err := m.hold.claim(name); err != nil {
 		return err
 	}
@@ -48,7 +52,7 @@ func (m *master) openListener(l config.Listen) error {
 	}
 	f, err := listen(l)
 	if err != nil {
-		hint := "stop what uses the address, or choose another in [[listen]]"
+		hint := "stop what uses the address, or choose another in " + table
 		switch own := m.sharesPort(l.Address); {
 		case errors.Is(err, syscall.EACCES):
 			hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE"

@@ -43,10 +43,14 @@ type state struct {
 	Held        map[string]cert.Held `json:"held,omitempty"`     // what was rolled back to
 	Degraded    string               `json:"degraded,omitempty"` // why the bundle is not what lay on disk at the start
 	Tickets     *ring                `json:"tickets,omitempty"`
-	Hooks       []hook.Batch         `json:"hooks,omitempty"` // for a successor
-	Exits       status.Exits         `json:"exits,omitempty"` // of workers, by reason
-	Told        map[string]int       `json:"told,omitempty"`  // how near its end each certificate was said to be, by fingerprint
-	Control     string               `json:"control"`         // paths, so that a change is noticed
+	Hooks       []hook.Batch         `json:"hooks,omitempty"`    // for a successor
+	Exits       status.Exits         `json:"exits,omitempty"`    // of workers, by reason
+	Told        map[string]int       `json:"told,omitempty"`     // how near its end each certificate was said to be, by fingerprint
+	Leaving     time.Time            `json:"leaving,omitzero"`   // when a stop that was asked for begins to drain
+	Requests    uint64               `json:"requests,omitempty"` // answered by workers that are gone
+	Reloads     status.Tally         `json:"reloads,omitempty"`  // that have ended
+	Admin       string               `json:"admin,omitempty"`    // addresses and paths, so that a change is noticed
+	Control     string               `json:"control"`
 	PidFile     string               `json:"pidfile"`
 	Sockets     []string             `json:"sockets"` // unix sockets that we made
 	Descriptors []string             `json:"descriptors"`
@@ -85,7 +89,8 @@ func (m *master) snapshot() state {
 		Want: m.past.Want, WantConfig: m.past.WantConfig, Scaled: m.past.Scaled,
 		Quieten: m.past.Quieten, Quiet: m.quiet, Graceful: m.config.GracefulTimeout, Rotations: m.rotations, Deferred: m.deferred,
 		Held: m.held, Degraded: m.degraded, Tickets: m.past.Tickets, Told: m.past.Told, Exits: m.past.Exits,
-		Control: m.config.ControlSocket(), PidFile: m.config.PidFile, Sockets: m.created,
+		Leaving: m.stop.drainAt, Requests: m.past.Requests, Reloads: m.past.Reloads,
+		Admin: m.config.Admin.Address, Control: m.config.ControlSocket(), PidFile: m.config.PidFile, Sockets: m.created,
 	}
 	for _, w := range m.workers {
 		s.Workers = append(s.Workers, w.id())

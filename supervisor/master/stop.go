@@ -1,10 +1,13 @@
 package master
 
 import (
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
+	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/supervisor/notify"
 	"example.com/handover/supervisor/pool"
@@ -19,14 +22,78 @@ const quickLimit = time.Second
 type stopping struct {
 	asked    bool
 	quick    bool
-	code     int // exit status of a boot that is given up
+	code     int       // exit status of a boot that is given up
+	drainAt  time.Time // when a stop with a delay begins to drain
 	deadline time.Time
 }
 
+// longestStop is how long a graceful stop may take, as the anchor is told: from
+// the signal on, so with the delay.
+func longestStop(c *config.Config) time.Duration {
+	return c.ShutdownDelay + c.GracefulTimeout + 2*drainMargin
+}
+
+// stopAsked begins a stop, or shortens it. The master itself hears of one stop in
+// several ways, so only a quick one shortens: what a second TERM means the anchor
+// knows.
 func (m *master) stopAsked(quick bool) {
 	m.stop.asked = true
 	m.stop.quick = m.stop.quick || quick
+	if m.config != nil && m.config.ShutdownDelay > 0 && !m.stop.quick && !m.anchor.gone {
+		m.step(handover.LeaveAsked)
+		return
+	}
 	m.step(handover.StopAsked)
+}
+
+// stopService stops the service for somebody who is no signal. It is done by one:
+// so systemd hears of it at once, and a master that is killed meanwhile is not
+// started again.
+func (m *master) stopService(quick bool) {
+	if m.stop.asked && !quick {
+		return // a request that is repeated must not shorten the stop
+	}
+	m.stop.asked = true
+	signal := syscall.SIGTERM
+	if quick {
+		signal = syscall.SIGQUIT
+	}
+	if pid := anchorPid(); os.Getppid() != pid || syscall.Kill(pid, signal) != nil {
+		m.stopAsked(quick)
+	}
+}
+
+// linger begins a stop with a delay: whoever asks is told that no client should be
+// sent here any more, and those that come all the same are served as before. The
+// moment is carried on: a successor that wins the race does not begin anew.
+func (m *master) linger() {
+	if m.stop.drainAt.IsZero() {
+		m.stop.drainAt = time.Now().Add(m.config.ShutdownDelay)
+		m.log.Info("stopping after a delay, until then clients are served", "shutdown_delay", m.config.ShutdownDelay)
+	}
+	m.anchor.say(notify.Message{Status: "stopping: drains at " + m.stop.drainAt.Format(time.TimeOnly)})
+	m.mailbox.stop()
+	m.stopReloads()
+	if m.active() {
+		m.keep()
+	}
+}
+
+// resumeStop goes on with the delay that the predecessor had begun.
+func (m *master) resumeStop() {
+	if at := m.past.Leaving; !at.IsZero() {
+		m.stop.drainAt = at
+		m.post1(func() { m.stopAsked(false) })
+	}
+}
+
+// cutLinger begins the drain when its time has come; or at once when the anchor
+// has died, for then nobody has asked for a stop, and what is to start the service
+// again waits for its end.
+func (m *master) cutLinger(now time.Time) {
+	if m.machine.State() == handover.Lingering && (m.anchor.gone || !now.Before(m.stop.drainAt)) {
+		m.step(handover.StopAsked)
+	}
 }
 
 // drain closes everything that accepts and lets what runs end. The anchor
@@ -37,12 +104,7 @@ func (m *master) drain() {
 	m.mailbox.stop()
 	m.stopReloads()
 	m.hooks.Stop()
-	// A listener copy left open would queue clients and reset them at the end.
-	for name := range m.hold.files {
-		if strings.HasPrefix(name, prefixListen) {
-			m.hold.drop(name)
-		}
-	}
+	m.dropListeners()
 	m.hold.upgrader.Stop()
 	if m.anchor.gone {
 		// Whatever restarts the service must be able to start at once.
@@ -50,6 +112,8 @@ func (m *master) drain() {
 		m.removeCreated()
 		m.hold.drop(nameControl)
 		m.hold.drop(namePidFile)
+		m.admin.leave(nil)
+		m.hold.drop(adminName(m.config.Admin.Address))
 		m.created = nil
 	}
 	_ = m.ends.accepting.Close()
@@ -74,6 +138,16 @@ func (m *master) drain() {
 		m.hasten()
 	}
 	m.lookDrained()
+}
+
+// dropListeners closes the sockets of clients. A copy left open would queue clients
+// and reset them at the end of this process.
+func (m *master) dropListeners() {
+	for name := range m.hold.files {
+		if strings.HasPrefix(name, prefixListen) {
+			m.hold.drop(name)
+		}
+	}
 }
 
 // stopReloads tells those who wait for a reload that there will be none.

@@ -24,7 +24,7 @@ func (m *master) declareReady() {
 	}
 	m.anchor.say(notify.Message{
 		Ready: true, MainPID: os.Getpid(), Status: m.statusLine(),
-		StopTimeout: m.config.GracefulTimeout + 2*drainMargin,
+		StopTimeout: longestStop(m.config),
 	})
 }
 
@@ -75,6 +75,7 @@ func (m *master) release() {
 	m.watchDraining()
 	m.keep()
 	m.serveControl()
+	m.serveAdmin()
 	m.readMail()
 	m.rescale()
 	if m.generation > 1 {
@@ -85,6 +86,7 @@ func (m *master) release() {
 	}
 	m.oversee()
 	m.lookCutOver()
+	m.resumeStop()
 }
 
 // recoverReload begins a reload again whose master was killed. What lies on

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,7 +97,9 @@ func (m *master) prepareSuccessor() (*successor, error) {
 	m.hold.files[nameReport], m.hold.files[nameHandoff] = s.write, handoff
 	m.hold.files[nameBundle], m.hold.files[nameJudged] = m.bundle.File(), m.candidate.bundle.File()
 	delete(m.hold.files, nameState)
-	known.Descriptors = m.hold.names()
+	// A release that knows no admin socket must not take it over: nobody would
+	// answer there. One that does asks for it by its name.
+	known.Descriptors = slices.DeleteFunc(m.hold.names(), func(name string) bool { return strings.HasPrefix(name, prefixAdmin) })
 	_, f, err := known.encode()
 	if err == nil {
 		m.hold.files[nameState] = f
@@ -291,6 +294,8 @@ func (m *master) handOn() {
 		_ = m.successor.handoff.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = m.successor.handoff.Write(words)
 	}
+	m.admin.leave(m.present())
+	m.dropListeners()
 	endPipes()
 	m.leave(0)
 }

@@ -76,6 +76,7 @@ func (m *master) happened(w *worker, t pool.Trigger, reason string) {
 	}
 	if t == pool.Exited {
 		delete(m.workers, w.slot)
+		m.past.Requests += m.counters.Slot(w.slot).Requests.Swap(0) // or the next one, should it end before it writes there, would be counted for it
 		m.leaveRotation(w)
 	}
 	if m.machine.State() == handover.Stopping {
@@ -99,7 +100,8 @@ func (m *master) happened(w *worker, t pool.Trigger, reason string) {
 // active says whether this master is the one that speaks for the service.
 func (m *master) active() bool {
 	s := m.machine.State()
-	return s == handover.Cutover || s == handover.Active || s == handover.Checking || s == handover.Upgrading || s == handover.Rotating
+	return s == handover.Cutover || s == handover.Active || s == handover.Checking || s == handover.Upgrading || s == handover.Rotating ||
+		s == handover.Lingering && !m.released.IsZero()
 }
 
 // start starts the worker of a slot. That it cannot be started is told to the

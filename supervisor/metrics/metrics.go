@@ -16,6 +16,7 @@ const ContentType = string(expfmt.FmtText)
 // What the label of a series may be, so that none is missing before it counts.
 var (
 	workerStates   = []string{"starting", "proving", "serving", "draining"}
+	exitReasons    = []string{status.EndAsked, status.EndRecycled, status.EndExited, status.EndCrashed, status.EndOOM, status.EndSilent, status.EndBoot}
 	reloadKinds    = []string{status.KindReload, status.KindRotate, status.KindRollback}
 	reloadOutcomes = []string{status.OutcomeDone, status.OutcomeRefused, status.OutcomeFailed}
 )
@@ -54,6 +55,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e.gauge("handover_connections", "Open connections of clients, those of draining generations included.", float64(connections(s)))
 	e.counter("handover_requests_total", "Requests answered since the service was started.", float64(s.Requests))
 	e.each(prometheus.GaugeValue, "handover_workers", "Workers by state.", "state", workers)
+	e.each(prometheus.CounterValue, "handover_worker_exits_total", "Ends of workers since the service was started, by reason.", "reason", countExits(s))
 	reloads := e.family(prometheus.CounterValue, "handover_reloads_total", "Reloads, rotations and rollbacks that have ended, by outcome.", "kind", "outcome")
 	for _, kind := range reloadKinds {
 		for _, outcome := range reloadOutcomes {
@@ -74,6 +76,14 @@ func countWorkers(s *status.Status) map[string]float64 {
 	}
 	for _, d := range s.Draining {
 		n["draining"] += float64(len(d.Workers))
+	}
+	return n
+}
+
+func countExits(s *status.Status) map[string]float64 {
+	n := map[string]float64{}
+	for _, reason := range exitReasons {
+		n[reason] = float64(s.Exits[reason])
 	}
 	return n
 }

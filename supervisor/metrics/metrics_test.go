@@ -40,12 +40,14 @@ func TestAStatusIsSaidInPrometheusWords(t *testing.T) {
 		},
 		Certificates: []status.Certificate{{Name: "example.org", NotAfter: until, ChainNotAfter: until}},
 		Reloads:      status.Tally{"reload": {"done": 3, "refused": 1}},
+		Exits:        status.Exits{"crashed": 2},
 	})
 	requires(t, got,
 		"# TYPE handover_generation gauge", "handover_generation 4",
 		"# TYPE handover_requests_total counter", "handover_requests_total 1000",
 		"handover_connections 11", "handover_draining_generations 2",
 		`handover_workers{state="serving"} 2`, `handover_workers{state="proving"} 1`, `handover_workers{state="draining"} 3`,
+		`handover_worker_exits_total{reason="crashed"} 2`, `handover_worker_exits_total{reason="oom"} 0`,
 		`handover_reloads_total{kind="reload",outcome="done"} 3`, `handover_reloads_total{kind="reload",outcome="refused"} 1`,
 		`handover_certificate_not_after_timestamp_seconds{name="example.org"} 2e+09`,
 	)

@@ -1,6 +1,9 @@
 package status
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Status is one published value; nobody changes it after it was published.
 type Status struct {
@@ -25,6 +28,15 @@ type Status struct {
 
 // Tally counts reloads by kind, then by outcome.
 type Tally map[string]map[string]uint64
+
+// Clone returns a copy that shares nothing.
+func (t Tally) Clone() Tally {
+	own := Tally{}
+	for kind, outcomes := range t {
+		own[kind] = maps.Clone(outcomes)
+	}
+	return own
+}
 
 // Master is the process that answers.
 type Master struct {
