@@ -89,6 +89,15 @@ func (c *Conn) Send(method, path string, body []byte) error {
 	return nil
 }
 
+// Write sends bytes as they are.
+func (c *Conn) Write(b []byte) error {
+	_ = c.conn.SetDeadline(time.Now().Add(patience))
+	if _, err := c.conn.Write(b); err != nil {
+		return Loss{Stage: "write", Err: err}
+	}
+	return nil
+}
+
 // Begun waits for the first byte of an answer.
 func (c *Conn) Begun() error {
 	if _, err := c.r.Peek(1); err != nil {
