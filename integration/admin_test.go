@@ -2,8 +2,10 @@ package integration
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -80,7 +82,7 @@ func TestReadyzSaysNoWhenEveryWorkerIsLost(t *testing.T) {
 	says(t, admin, "/readyz", 200, "ok")
 }
 
-func TestHealthzIsSilentWhileTheMasterIsStopped(t *testing.T) {
+func TestAMasterThatHangsIsReplacedAndHealthzIsAnsweredByTheNext(t *testing.T) {
 	t.Parallel()
 	admin := harness.FreeAddress(t)
 	i := harness.Start(t, harness.Config{Workers: 1, Tables: watched(admin)})
@@ -232,6 +234,30 @@ func TestAChangedAdminAddressTakesEffectAtAReload(t *testing.T) {
 	i.WaitExit(within)
 	if _, _, err := probe("unix", socket, "/readyz"); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("socket after the end: %v, want it gone", err)
+	}
+}
+
+func TestAUnixAdminSocketIsRemovedThoughTheMasterWasKilledInAStop(t *testing.T) {
+	t.Parallel()
+	i := harness.Prepare(t, harness.Config{Workers: 1})
+	socket := i.Dir + "/admin.sock"
+	config := i.Config
+	config.Tables = watched("unix:" + socket)
+	i.Configure(config)
+	i.Launch()
+	i.WaitServing()
+	slow := asking(t, i, "/slow?d=10m")
+	defer slow.Close()
+	pid := master(t, i)
+	i.Signal(syscall.SIGTERM)
+	stopping(t, i)
+	kill(t, pid)
+	slow.Close()
+	if got := i.WaitExit(within); got != 0 {
+		t.Errorf("exit %d, want 0", got)
+	}
+	if _, err := os.Lstat(socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after the end: %q is left (%v)", socket, err)
 	}
 }
 

@@ -21,7 +21,7 @@ func (l leftovers) note(name string, fd int) {
 		if path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil {
 			l[name] = path
 		}
-	case name == "control" || strings.HasPrefix(name, "listen."):
+	case name == "control" || strings.HasPrefix(name, "listen.") || strings.HasPrefix(name, "admin."):
 		address, err := unix.Getsockname(fd)
 		if unixAddress, ok := address.(*unix.SockaddrUnix); err == nil && ok && strings.HasPrefix(unixAddress.Name, "/") {
 			l[name] = unixAddress.Name
