@@ -111,7 +111,7 @@ func TestAMasterThatHangsIsReplacedAndHealthzIsAnsweredByTheNext(t *testing.T) {
 	}
 }
 
-// asker asks /readyz again and again, each time over a new connection.
+// asker asks for everything again and again, each time over a new connection.
 func asker(t *testing.T, admin string) (stop func() []error) {
 	t.Helper()
 	var mu sync.Mutex
@@ -120,13 +120,14 @@ func asker(t *testing.T, admin string) (stop func() []error) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() { // ends with stop
 		defer close(ended)
-		for {
+		paths := []string{"/readyz", "/metrics", "/healthz"}
+		for n := 0; ; n++ {
 			select {
 			case <-quit:
 				return
 			default:
 			}
-			status, line, err := probe("tcp", admin, "/readyz")
+			status, line, err := probe("tcp", admin, paths[n%len(paths)])
 			mu.Lock()
 			switch {
 			case err != nil:
