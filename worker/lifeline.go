@@ -91,7 +91,8 @@ func tie() *lifeline {
 }
 
 // hear follows the ctl socketpair. Its end before "go" ends the process: who
-// never met a client and has no master serves nobody.
+// never met a client and has no master serves nobody. So does a message of a
+// distant release; a kind that a neighbour has added is passed over at any time.
 func (l *lifeline) hear(stderr *os.File) {
 	for {
 		p, err := l.ctl.Receive()
@@ -114,7 +115,7 @@ func (l *lifeline) hear(stderr *os.File) {
 		p.Close()
 		switch {
 		case err != nil && l.hasStarted():
-			// A later release may know more messages; a serving worker stays.
+			// A serving worker stays, whatever it is told.
 		case err != nil:
 			_ = l.fail(err)
 			os.Exit(1)

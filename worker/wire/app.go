@@ -37,7 +37,9 @@ func EncodeApp(a App) (string, error) {
 }
 
 // DecodeApp reads the value of AppVariable; an empty one means the welcome page.
-// It refuses another version, an unknown kind and a missing argument.
+// It refuses the version of a release that is no neighbour, a missing argument,
+// and a kind that it does not know: what a neighbour has added to serve is not to
+// be passed over.
 func DecodeApp(value string) (App, error) {
 	if value == "" {
 		return App{Version: Version, Kind: AppWelcome}, nil
@@ -46,8 +48,8 @@ func DecodeApp(value string) (App, error) {
 	if err := json.Unmarshal([]byte(value), &a); err != nil {
 		return App{}, fmt.Errorf("decode %s: %v", AppVariable, err)
 	}
-	if a.Version != Version {
-		return App{}, fmt.Errorf("decode %s: version %d, this program speaks %d", AppVariable, a.Version, Version)
+	if err := Judge(AppVariable, a.Version, HintRestart); err != nil {
+		return App{}, err
 	}
 	switch a.Kind {
 	case AppWelcome:

@@ -51,7 +51,8 @@ type Host struct {
 // the hosts and the links of the pairs. So one walk over the tables proves every
 // offset, and nothing in a bundle can be meant twice.
 const (
-	bundleMagic = "HANDOVER BUNDLE 2\n" // the digit is the version
+	bundleName  = "HANDOVER BUNDLE "
+	bundleMagic = bundleName + string(rune('0'+Version)) + "\n" // the digit is the version
 
 	numberSize = 4
 	spanSize   = 2 * numberSize

@@ -27,7 +27,9 @@ type Slot struct {
 }
 
 // Counters is a memfd that every worker of a generation and the masters map.
-// It never grows; a page of it costs memory only when a worker writes there.
+// It never grows; a page of it costs memory only when a worker writes there. What
+// a release adds to count goes into the free room of the slots. The slot of
+// number 0, which no worker has, begins with the version.
 type Counters struct {
 	memory []byte
 }
@@ -55,25 +57,36 @@ func CreateCounters(generation int) (*Counters, *os.File, error) {
 		_ = f.Close()
 		return nil, nil, err
 	}
+	c.version().Store(Version)
 	return c, f, nil
 }
 
-// MapCounters maps what CreateCounters made; f may be closed afterwards. A
-// descriptor that is not such memory is refused.
+// MapCounters maps what CreateCounters made; f may be closed afterwards. It
+// refuses a descriptor that is not such memory, and the version of a release that
+// is no neighbour.
 func MapCounters(f *os.File) (*Counters, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("map counters: %v", err)
 	}
 	if info.Size() != countersSize {
-		return nil, fmt.Errorf("map counters: %d bytes, want %d: another release", info.Size(), countersSize)
+		return nil, fmt.Errorf("map counters: %d bytes, want %d: %s", info.Size(), countersSize, HintBuild)
 	}
 	memory, err := unix.Mmap(Descriptor(f), 0, countersSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map counters: %v", err)
 	}
-	return &Counters{memory: memory}, nil
+	c := &Counters{memory: memory}
+	if v := c.version().Load(); v != 0 { // a neighbour's that says none
+		if err := Judge("counters", int(v), HintBuild); err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+	}
+	return c, nil
 }
+
+func (c *Counters) version() *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(&c.memory[0])) }
 
 // Slot returns the counters of a slot, from 1 to MaxSlots.
 func (c *Counters) Slot(n int) *Slot {

@@ -4,9 +4,31 @@
 // socketpair, the sealed certificate bundle and the shared counters.
 //
 // It owns the formats and promises that each carries a version, so that a
-// worker program built against a neighbouring release is understood or refused
-// before a client notices. It refuses to decide anything: what a message leads
-// to is the business of the two sides.
+// worker program built against a neighbouring release is understood, and any other
+// refused before a client notices. It refuses to decide anything: what a message
+// leads to is the business of the two sides.
+//
+// # Neighbouring releases
+//
+// A HUP takes a new binary under an old anchor, a killed master is replaced by
+// whatever lies on disk, and a worker program embeds the library that it was built
+// with. So each side may meet the release before its own or the one after, and
+// for every format the rule is the same:
+//
+//   - A release understands the versions from one below its own Version to one
+//     above. Two apart it refuses, naming both versions and what to do.
+//   - What is only added does not count the version up: a field, a kind of message,
+//     a descriptor, a byte in the mailbox, a line in a notification. A receiver
+//     passes over what it does not know; so whoever adds something gets along
+//     without it, and a missing field has its default and never a zero that would
+//     mean something else.
+//   - What changes its meaning counts it up by one, and both meanings are
+//     understood for one release.
+//   - What a neighbour must not pass over, such as another thing to serve, counts
+//     it up by two.
+//
+// A bundle has one layout only, so what is added to it goes into its notes; what
+// is added to the counters, into the free room of their slots.
 //
 // The whole conversation on the ctl socketpair, a datagram a message:
 //

@@ -52,8 +52,12 @@ func OpenBundle(f *os.File) (*Mapped, error) {
 
 // index finds the tables and proves every number in them.
 func (m *Mapped) index() error {
-	if string(m.data[:len(bundleMagic)]) != bundleMagic {
-		return fmt.Errorf("decode bundle: no %q at its beginning: another release", bundleMagic)
+	name, digit, end := m.data[:len(bundleName)], m.data[len(bundleName)], m.data[len(bundleMagic)-1]
+	if string(name) != bundleName || end != '\n' {
+		return fmt.Errorf("decode bundle: no %q at its beginning", bundleName)
+	}
+	if err := Judge("bundle", int(digit)-'0', HintBuild); err != nil {
+		return err
 	}
 	w := walk{data: m.data, at: len(bundleMagic)}
 	if m.data[w.at] != 0 || m.data[w.at+1] != 0 {

@@ -2,14 +2,11 @@ package wire
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 )
-
-// Version of everything in this package. A side that meets another version
-// than its own refuses before a client is met.
-const Version = 2
 
 // MaxMessage is the largest encoded message in bytes.
 const MaxMessage = 128 << 10
@@ -107,35 +104,64 @@ func Encode(m Message) ([]byte, error) {
 	return b, nil
 }
 
-// Decode reads one datagram. It refuses another version, an unknown kind,
-// settings that are missing or name no slot, a rotation without a number, and
-// what cannot be a session ticket key.
+// known says whether this release has a meaning for the kind.
+func (k Kind) known() bool {
+	switch k {
+	case KindSettings, KindReady, KindFailed, KindGo, KindQuit, KindReopen,
+		KindPrepare, KindPrepared, KindSwap, KindSwapped, KindForget, KindTickets, KindSpent:
+		return true
+	}
+	return false
+}
+
+// Decode reads one datagram. It refuses the version of a release that is no
+// neighbour, settings that are missing or name no slot, a rotation without a
+// number, and what cannot be a session ticket key. Of a kind that a neighbour has
+// added it returns the kind alone, which the receiver passes over.
 func Decode(b []byte) (Message, error) {
-	var m Message
-	if err := json.Unmarshal(b, &m); err != nil {
+	var head struct {
+		Version int  `json:"v"`
+		Kind    Kind `json:"kind"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
 		return Message{}, fmt.Errorf("decode message: %v", err)
 	}
+	if err := Judge("message", head.Version, HintBuild); err != nil {
+		return Message{}, err
+	}
+	if head.Kind == "" {
+		return Message{}, errors.New("decode message: no kind")
+	}
+	if !head.Kind.known() {
+		return Message{Version: head.Version, Kind: head.Kind}, nil
+	}
+	var m Message
+	if err := json.Unmarshal(b, &m); err != nil {
+		return Message{}, fmt.Errorf("decode message %q: %v", head.Kind, err)
+	}
+	if err := m.check(); err != nil {
+		return Message{}, err
+	}
+	return m, nil
+}
+
+// check refuses what a message of a known kind cannot be.
+func (m *Message) check() error {
 	if len(m.Tickets) == 0 {
 		m.Tickets = nil // as Encode has it
 	}
-	if m.Version != Version {
-		return Message{}, fmt.Errorf("decode message: version %d, this program speaks %d: build both from neighbouring releases", m.Version, Version)
-	}
 	if m.Settings != nil && !areTickets(m.Settings.Tickets) || !areTickets(m.Tickets) {
-		return Message{}, fmt.Errorf("decode message: a session ticket key without %d bytes", TicketSize)
+		return fmt.Errorf("decode message: a session ticket key without %d bytes", TicketSize)
 	}
 	switch m.Kind {
-	case KindReady, KindFailed, KindGo, KindQuit, KindReopen, KindTickets, KindSpent:
 	case KindPrepare, KindPrepared, KindSwap, KindSwapped, KindForget:
 		if m.Rotation < 1 {
-			return Message{}, fmt.Errorf("decode message: %q without the number of a rotation", m.Kind)
+			return fmt.Errorf("decode message: %q without the number of a rotation", m.Kind)
 		}
 	case KindSettings:
 		if m.Settings == nil || m.Settings.Slot < 1 || m.Settings.Slot > MaxSlots {
-			return Message{}, fmt.Errorf("decode message: settings without a slot from 1 to %d", MaxSlots)
+			return fmt.Errorf("decode message: settings without a slot from 1 to %d", MaxSlots)
 		}
-	default:
-		return Message{}, fmt.Errorf("decode message: unknown kind %q", m.Kind)
 	}
-	return m, nil
+	return nil
 }

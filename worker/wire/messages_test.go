@@ -38,9 +38,10 @@ func TestDecodeRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	t.Parallel()
 	for datagram, want := range map[string]string{
 		``:                          "unexpected end",
-		`{"v":1,"kind":"ready"}`:    "version 1, this program speaks 2",
+		`{"v":0,"kind":"ready"}`:    "version 0, this program speaks 2 and understands 1 to 3: build the program",
+		`{"v":4,"kind":"dance"}`:    "version 4, this program speaks 2 and understands 1 to 3: build the program",
 		`{"kind":"ready"}`:          "version 0",
-		`{"v":2,"kind":"dance"}`:    `unknown kind "dance"`,
+		`{"v":2}`:                   "no kind",
 		`{"v":2,"kind":"settings"}`: "without a slot",
 		`{"v":2,"kind":"settings","settings":{"slot":1025}}`:             "without a slot",
 		`{"v":2,"kind":"prepare"}`:                                       `"prepare" without the number`,
@@ -57,15 +58,40 @@ func TestDecodeRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	}
 }
 
+func TestWhatANeighbourHasAddedIsPassedOver(t *testing.T) {
+	t.Parallel()
+	for datagram, want := range map[string]Message{
+		// Whatever comes along with a kind that only the neighbour knows.
+		`{"v":3,"kind":"dance","text":5,"tickets":["AAAA"],"rotation":{}}`: {Version: 3, Kind: "dance"},
+		`{"v":2,"kind":"dance","settings":{"slot":0}}`:                     {Version: 2, Kind: "dance"},
+		`{"v":3,"kind":"go","steps":[1,2]}`:                                {Version: 3, Kind: KindGo},
+		`{"v":1,"kind":"ready"}`:                                           {Version: 1, Kind: KindReady},
+		`{"v":3,"kind":"settings","settings":{"slot":1,"shoes":{"size":9}}}`: {
+			Version: 3, Kind: KindSettings, Settings: &Settings{Slot: 1},
+		},
+	} {
+		if got, err := Decode([]byte(datagram)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("decode %s: got %+v (%v), want %+v", datagram, got, err, want)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"v":2,"kind":"settings","settings":{"slot":1}}`))
 	f.Add([]byte(`{"v":2,"kind":"failed","text":"x"}`))
 	f.Add([]byte(`{"v":2,"kind":"swap","rotation":3,"tickets":[]}`))
+	f.Add([]byte(`{"v":3,"kind":"dance","text":5}`))
+	f.Add([]byte(`{"v":4,"kind":"go"}`))
+	f.Add([]byte(`{"v":1,"kind":"settings","settings":{"slot":1,"limits":{"shoes":1}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Decode(b)
 		if err != nil {
 			return
 		}
+		if Judge("message", m.Version, "") != nil {
+			t.Fatalf("decode %q: got version %d", b, m.Version)
+		}
+		m.Version = Version
 		again, err := Encode(m)
 		if err != nil {
 			return // grown beyond the limit by escaping
@@ -91,7 +117,7 @@ func TestAppSurvivesTheTrip(t *testing.T) {
 	if got, err := DecodeApp(""); err != nil || got.Kind != AppWelcome {
 		t.Errorf("decode nothing: got %+v (%v), want the welcome page", got, err)
 	}
-	for _, value := range []string{"{", `{"v":1,"kind":"welcome"}`, `{"v":2,"kind":"files"}`, `{"v":2,"kind":"shell","argument":"x"}`} {
+	for _, value := range []string{"{", `{"v":0,"kind":"welcome"}`, `{"v":4,"kind":"welcome"}`, `{"v":2,"kind":"files"}`, `{"v":2,"kind":"shell","argument":"x"}`} {
 		if got, err := DecodeApp(value); err == nil {
 			t.Errorf("decode %s: got %+v, want an error", value, got)
 		}
@@ -100,6 +126,8 @@ func TestAppSurvivesTheTrip(t *testing.T) {
 
 func FuzzDecodeApp(f *testing.F) {
 	f.Add(`{"v":2,"kind":"files","argument":"."}`)
+	f.Add(`{"v":3,"kind":"dance","argument":5}`)
+	f.Add(`{"v":1,"kind":"welcome","shoes":9}`)
 	f.Fuzz(func(t *testing.T, value string) {
 		a, err := DecodeApp(value)
 		if err == nil && a.Kind != AppWelcome && a.Argument == "" {

@@ -42,10 +42,10 @@ func encodeProbe(p Probe) []byte {
 	return binary.BigEndian.AppendUint32([]byte{Version, kind}, uint32(p.Pair))
 }
 
-// decodeProbe says of what is no probe, or one of another release, that it is
-// not ok.
+// decodeProbe says of what is no probe, or one that only another release knows,
+// that it is not ok.
 func decodeProbe(b []byte) (p Probe, ok bool) {
-	if len(b) != probeSize || b[0] != Version {
+	if len(b) != probeSize || Judge("probe", int(b[0]), HintBuild) != nil {
 		return Probe{}, false
 	}
 	kind := b[1]
