@@ -69,7 +69,7 @@ func readEnvironment(env []string, pid int) environment {
 	taken := map[string]string{
 		"NOTIFY_SOCKET": "", "WATCHDOG_USEC": "", "WATCHDOG_PID": "",
 		"LISTEN_PID": "", "LISTEN_PIDFDID": "", "LISTEN_FDS": "", "LISTEN_FDNAMES": "",
-		wire.RoleVariable: "", wire.DescriptorsVariable: "", wire.AnchorVariable: "",
+		wire.RoleVariable: "", wire.DescriptorsVariable: "", wire.AnchorVariable: "", wire.AnchorVersionVariable: "",
 	}
 	for _, entry := range env {
 		name, value, _ := strings.Cut(entry, "=")
@@ -82,7 +82,7 @@ func readEnvironment(env []string, pid int) environment {
 		}
 		e.masters = append(e.masters, entry)
 	}
-	e.masters = append(e.masters, wire.AnchorVariable+"="+strconv.Itoa(pid))
+	e.masters = append(e.masters, wire.AnchorVariable+"="+strconv.Itoa(pid), wire.AnchorVersionVariable+"="+strconv.Itoa(wire.Version))
 	e.notify = taken["NOTIFY_SOCKET"]
 	own := strconv.Itoa(pid)
 	if usec, err := strconv.ParseInt(taken["WATCHDOG_USEC"], 10, 64); err == nil && usec > 0 {

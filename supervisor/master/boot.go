@@ -27,7 +27,9 @@ type ends struct {
 	counters        *os.File
 }
 
-// readAccepted returns the config that the killed master served.
+// readAccepted returns the config that the killed master served. It may have been
+// of a neighbouring release: what that one did not know has its default (see
+// config.UnmarshalJSON).
 func readAccepted(accepted *os.File) (*config.Config, error) {
 	text, err := wire.ReadSealed(accepted)
 	if err != nil {
@@ -156,18 +158,22 @@ func (m *master) judgePool() {
 	}
 	switch o := m.pool.Outcome(); {
 	case o.Failed:
-		m.bootFailed(status.Failed(status.ExitGeneration, bootHint(m.config), "generation %d: worker %d: %s", m.generation, o.Slot, o.Reason), nil)
+		m.bootFailed(status.Failed(status.ExitGeneration, m.bootHint(), "generation %d: worker %d: %s", m.generation, o.Slot, o.Reason), nil)
 	case o.Proved:
 		m.progress("proofs", "%s", m.describeProofs(m.pool.Want()))
 		m.step(handover.Proved)
 	}
 }
 
-func bootHint(c *config.Config) string {
-	if len(c.App.Command) > 0 {
+func (m *master) bootHint() string {
+	switch c := m.config; {
+	case m.distant:
+		return "" // the error says what to do
+	case len(c.App.Command) > 0:
 		return fmt.Sprintf("run %q by itself to see why; it must call worker.Serve within boot_timeout (%v)", c.App.Command[0], c.BootTimeout)
+	default:
+		return "see the log above for the worker's last words"
 	}
-	return "see the log above for the worker's last words"
 }
 
 // bootFailed reports why and gives up. No client has met this generation.

@@ -86,6 +86,9 @@ func (m *master) inherit() error {
 		return err
 	}
 	m.steps = &reporter{file: h.files[nameReport]} // from here on a failure reaches whoever asked
+	if err := judgeAnchor(); err != nil {
+		return err
+	}
 	if err := h.claim(nameState); err != nil {
 		return err
 	}

@@ -84,6 +84,7 @@ type master struct {
 	saving  saving
 	hooks   *hook.Runner
 	trimmed bool
+	distant bool      // a worker program is of a release too far away
 	retired bool      // the other generations were told to stop accepting
 	quiet   bool      // no workers are wanted until the next reload
 	fed     time.Time // when the anchor was told last

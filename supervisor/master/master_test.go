@@ -119,13 +119,6 @@ func TestGenerationsAreReadFromDescriptorNames(t *testing.T) {
 	}
 }
 
-func TestAStateOfAnotherVersionIsRefused(t *testing.T) {
-	t.Parallel()
-	if _, err := decodeState([]byte(`{"v":99}`)); err == nil || !strings.Contains(err.Error(), "restart the service") {
-		t.Errorf("got %v, want an error that says what to do", err)
-	}
-}
-
 func TestAFollowerSeesEachStepOnceAndTheEnd(t *testing.T) {
 	t.Parallel()
 	r := newReload(bySignal, nil)
@@ -154,14 +147,4 @@ func TestAFollowerSeesEachStepOnceAndTheEnd(t *testing.T) {
 			t.Errorf("%s follower: got %q, want %q", name, got, want)
 		}
 	}
-}
-
-func FuzzDecodeState(f *testing.F) {
-	f.Add([]byte(`{"v":1,"generation":3,"draining":[{"generation":2}],"current":{"record":{}}}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := decodeState(b)
-		if err == nil && (s.Version < oldestState || s.Version > stateVersion) {
-			t.Errorf("accepted version %d", s.Version)
-		}
-	})
 }

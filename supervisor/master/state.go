@@ -12,15 +12,11 @@ import (
 	"example.com/handover/worker/wire"
 )
 
-// stateVersion is counted up when a field changes its meaning.
-const stateVersion = 2
-
-// oldestState is the version of the release before, which lacks what has been
-// added and has nothing else in its place.
-const oldestState = 1
-
 // state is what one master knows and the next one needs. It lies in a memfd
-// that is never changed: each change makes a new one.
+// that is never changed: each change makes a new one. A neighbouring release may
+// have written it, or read it next, so a field that is missing means as much as
+// one that was never set, and a field that another release has added is passed
+// over: see "Neighbouring releases" in package wire.
 type state struct {
 	Version     int                  `json:"v"`
 	Generation  int                  `json:"generation"`
@@ -64,12 +60,19 @@ type workerID struct {
 }
 
 func decodeState(b []byte) (state, error) {
+	var head struct {
+		Version int `json:"v"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return state{}, fmt.Errorf("decode state: %v", err)
+	}
+	// First of all: what a distant release wrote may not even have the same types.
+	if err := wire.Judge("state", head.Version, wire.HintRestart); err != nil {
+		return state{}, err
+	}
 	var s state
 	if err := json.Unmarshal(b, &s); err != nil {
 		return state{}, fmt.Errorf("decode state: %v", err)
-	}
-	if s.Version < oldestState || s.Version > stateVersion {
-		return state{}, fmt.Errorf("decode state: version %d, this program knows %d to %d: restart the service to change between distant releases", s.Version, oldestState, stateVersion)
 	}
 	return s, nil
 }
@@ -85,7 +88,7 @@ func readState(f *os.File) (state, error) {
 // snapshot returns what this master knows now.
 func (m *master) snapshot() state {
 	s := state{
-		Version: stateVersion, Generation: m.generation, Started: m.past.Started, Current: m.current, Next: m.next, Ended: m.ended,
+		Version: wire.Version, Generation: m.generation, Started: m.past.Started, Current: m.current, Next: m.next, Ended: m.ended,
 		Want: m.past.Want, WantConfig: m.past.WantConfig, Scaled: m.past.Scaled,
 		Quieten: m.past.Quieten, Quiet: m.quiet, Graceful: m.config.GracefulTimeout, Rotations: m.rotations, Deferred: m.deferred,
 		Held: m.held, Degraded: m.degraded, Tickets: m.past.Tickets, Told: m.past.Told, Exits: m.past.Exits,

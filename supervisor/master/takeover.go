@@ -64,6 +64,7 @@ func (m *master) release() {
 	for _, name := range []string{nameConfig, nameBundle, nameJudged} {
 		m.hold.drop(name)
 	}
+	m.dropStrays()
 	m.keep()
 	m.retireOthers()
 	m.removeStalePaths()

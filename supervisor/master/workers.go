@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -259,8 +260,12 @@ func (m *master) listenTo(w *worker) {
 	}()
 }
 
+// said takes what a worker says. A kind that a neighbouring release has added is
+// passed over.
 func (m *master) said(w *worker, message wire.Message, err error) {
 	if err != nil {
+		var distant *wire.VersionError
+		m.distant = m.distant || errors.As(err, &distant)
 		m.happened(w, pool.Failed, err.Error())
 		return
 	}

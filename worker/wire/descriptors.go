@@ -20,6 +20,9 @@ const (
 // and the status name.
 const AnchorVariable = "HANDOVER_ANCHOR"
 
+// AnchorVersionVariable tells a master the Version of its anchor.
+const AnchorVersionVariable = "HANDOVER_ANCHOR_VERSION"
+
 // The roles. A process without the variable is the anchor, or a command.
 const (
 	RoleMaster = "master"
