@@ -126,9 +126,14 @@ func (c *Client) open(ctx context.Context, method, target string, in any) (io.Re
 	if err != nil {
 		return nil, err
 	}
+	sayVersion(request.Header)
 	answer, err := c.http.Do(request)
 	if err != nil {
 		return nil, c.explain(ctx, err)
+	}
+	if e := judgeVersion("running instance", answer.Header); e != nil {
+		_ = answer.Body.Close()
+		return nil, e
 	}
 	if answer.StatusCode == http.StatusOK {
 		return answer.Body, nil
@@ -145,7 +150,7 @@ func (c *Client) open(ctx context.Context, method, target string, in any) (io.Re
 	if json.Unmarshal(b, e) != nil || e.Message == "" {
 		e.Message = "the instance answers " + answer.Status
 	}
-	return nil, e
+	return nil, estranged(e)
 }
 
 // explain says what a failed conversation means.

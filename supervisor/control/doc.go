@@ -17,6 +17,10 @@
 //	POST /reopen                        {}
 //	POST /stop         {"quick":bool}   {}
 //
+// Both sides say their version in the header Handover-Version. A command of a
+// distant release is refused before it does anything; a neighbour's is answered,
+// and what this release does not know of it is refused by name.
+//
 // A stream is a line of JSON an event (application/x-ndjson). What goes wrong
 // is answered with {"error":..., "hint":...}.
 //

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -88,18 +89,27 @@ func (c *Client) follow(ctx context.Context, f *follower) error {
 		return err
 	}
 	defer func() { _ = events.Close() }()
+	if err := f.read(events); err != nil {
+		return c.explain(ctx, err)
+	}
+	return errBroken
+}
+
+// read sees the events of a stream, as far as its last one.
+func (f *follower) read(events io.Reader) error {
 	for lines := json.NewDecoder(events); ; {
 		var e status.Event
 		if err := lines.Decode(&e); err != nil {
-			return c.explain(ctx, err)
+			return err
 		}
 		if f.see(e) {
-			return errBroken
+			return nil
 		}
 	}
 }
 
-// see takes note of an event and tells whether it is the last of its stream.
+// see takes note of an event and tells whether it is the last of its stream. Of
+// one that a neighbouring release has added nothing is noted.
 func (f *follower) see(e status.Event) (last bool) {
 	if e.ID != "" {
 		f.id = e.ID

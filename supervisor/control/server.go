@@ -56,7 +56,7 @@ func Serve(listener *os.File, b Backend, log *slog.Logger) (*Server, error) {
 		return nil, fmt.Errorf("serve control socket: %w", err)
 	}
 	s := &Server{done: make(chan struct{}), http: &http.Server{
-		Handler:           onlyPeers(routes(b)),
+		Handler:           onlyPeers(onlyNeighbours(routes(b))),
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -151,7 +151,7 @@ func routes(b Backend) http.Handler {
 		}))
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, &Error{Code: http.StatusNotFound, Message: fmt.Sprintf("no request %.80q", r.Method+" "+r.URL.Path)})
+		refuse(w, &Error{Code: http.StatusNotFound, Message: fmt.Sprintf(unknownRequest+"%.80q", r.Method+" "+r.URL.Path)})
 	})
 	return mux
 }
