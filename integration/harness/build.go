@@ -47,11 +47,18 @@ func compile() (string, error) {
 
 // Build compiles packages of the module in folder root into out, with the race
 // detector if this test has it.
-func Build(root, out string, packages ...string) error { return build(Race, root, out, packages...) }
+func Build(root, out string, packages ...string) error {
+	return build(Race, root, out, "", packages...)
+}
 
-func build(race bool, root, out string, packages ...string) error {
+// build gives the program a version, if there is one.
+func build(race bool, root, out, version string, packages ...string) error {
+	link := "-s -w"
+	if version != "" {
+		link += " -X main.version=" + version
+	}
 	// As the Makefile builds it.
-	args := []string{"build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w", "-o", out}
+	args := []string{"build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", link, "-o", out}
 	if race {
 		args = append(args, "-race")
 	}

@@ -35,7 +35,7 @@ var shipped = sync.OnceValues(func() (string, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", err
 	}
-	return dir, build(false, root, dir+"/", ".", "./integration/programs/measure")
+	return dir, build(false, root, dir+"/", "", ".", "./integration/programs/measure")
 })
 
 // Run runs a command of the program for this instance, as it is

@@ -266,6 +266,7 @@ func (m *master) said(w *worker, message wire.Message, err error) {
 	if err != nil {
 		var distant *wire.VersionError
 		m.distant = m.distant || errors.As(err, &distant)
+		w.failed = err.Error()
 		m.happened(w, pool.Failed, err.Error())
 		return
 	}
