@@ -22,20 +22,26 @@ type site struct {
 	load *harness.Running
 }
 
-// found starts a site with the program of one release and the worker program of
-// another, under load.
-func found(t *testing.T, program, worker harness.Release) *site {
+// found starts a site with the programs of one release, under load.
+func found(t *testing.T, of harness.Release) *site {
+	t.Helper()
+	s := layRelease(t, of)
+	s.load = s.Load(t, neighbours)
+	return s
+}
+
+// layRelease starts one without a load.
+func layRelease(t *testing.T, of harness.Release) *site {
 	t.Helper()
 	home := harness.Folder(t)
 	s := &site{t: t}
-	replaceBy(t, filepath.Join(home, "handover"), program.Binary())
-	replaceBy(t, filepath.Join(home, "echo"), worker.Program("echo"))
+	replaceBy(t, filepath.Join(home, "handover"), of.Binary())
+	replaceBy(t, filepath.Join(home, "echo"), of.Program("echo"))
 	s.Instance = harness.Start(t, harness.Config{
 		Binary: filepath.Join(home, "handover"), Command: []string{filepath.Join(home, "echo"), "-behaviour", home},
-		Keys: "state_dir = \"" + filepath.Join(home, "state") + "\"",
+		Keys: "max_draining = 50\nstate_dir = \"" + filepath.Join(home, "state") + "\"",
 	})
-	s.load = s.Load(t, neighbours)
-	s.is(program)
+	s.is(of)
 	return s
 }
 
@@ -54,8 +60,10 @@ func replaceBy(t *testing.T, path, from string) {
 	}
 }
 
-func (s *site) install(r harness.Release)        { replaceBy(s.t, s.Config.Binary, r.Binary()) }
-func (s *site) installProgram(r harness.Release) { replaceBy(s.t, s.Config.Command[0], r.Program("echo")) }
+func (s *site) install(r harness.Release) { replaceBy(s.t, s.Config.Binary, r.Binary()) }
+func (s *site) installProgram(r harness.Release) {
+	replaceBy(s.t, s.Config.Command[0], r.Program("echo"))
+}
 
 // is requires a master of a release that serves.
 func (s *site) is(r harness.Release) harness.Status {
@@ -88,7 +96,15 @@ func (s *site) handOver(to harness.Release) {
 	s.install(to)
 	renew(s.t, s.Instance)
 	s.is(to)
-	s.load.More(s.t, 20)
+	s.more()
+}
+
+// more has the load go on for a while.
+func (s *site) more() {
+	s.t.Helper()
+	if s.load != nil {
+		s.load.More(s.t, 20)
+	}
 }
 
 // work has the master do all that there is to do, asked by commands of both
@@ -117,7 +133,7 @@ func (s *site) work(present, other harness.Release) {
 	s.must(other, "reopen")
 	s.must(other, "scale", "2")
 	s.workers(2)
-	s.load.More(s.t, 20)
+	s.more()
 }
 
 func (s *site) workers(want int) {
@@ -154,12 +170,15 @@ func TestAHandoverToAnotherReleaseAndBackLosesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			anchor, other := releases(t)
-			s := found(t, anchor, anchor)
+			s := found(t, anchor)
+			// Its worker drains under the other release, and under its own again.
+			slow := begin(t, s.Instance, 4*time.Second)
 			s.handOver(other)
 			s.work(other, anchor)
 			s.handOver(anchor)
 			s.work(anchor, other)
 			s.handOver(other)
+			slow.completes(t)
 			s.end()
 		})
 	}
@@ -170,13 +189,13 @@ func TestAMasterThatIsKilledIsReplacedByAnotherReleaseFromItsStore(t *testing.T)
 	heavy(t)
 	present := harness.ReleasePresent(t)
 	others := []harness.Release{harness.ReleaseAfter(t), present, harness.ReleaseBefore(t), present}
-	s := found(t, present, present)
+	s := found(t, present)
 	for _, next := range others {
 		s.install(next)
 		kill(t, master(t, s.Instance))
 		s.is(next)
 		served(t, s.Instance, s.First)
-		s.load.More(t, 20)
+		s.more()
 	}
 	s.end()
 }
@@ -185,7 +204,7 @@ func TestAWorkerProgramOfANeighbouringReleaseServes(t *testing.T) {
 	heavy(t)
 	present := harness.ReleasePresent(t)
 	others := []harness.Release{harness.ReleaseBefore(t), harness.ReleaseAfter(t)}
-	s := found(t, present, present)
+	s := found(t, present)
 	for _, of := range others {
 		s.installProgram(of)
 		s.must(present, "reload")
@@ -196,7 +215,7 @@ func TestAWorkerProgramOfANeighbouringReleaseServes(t *testing.T) {
 		s.workers(3)
 		s.must(present, "scale", "2")
 		s.workers(2)
-		s.load.More(t, 20)
+		s.more()
 	}
 	s.end()
 }
@@ -204,7 +223,7 @@ func TestAWorkerProgramOfANeighbouringReleaseServes(t *testing.T) {
 func TestAWorkerProgramOfADistantReleaseIsRefusedBeforeAClientMeetsIt(t *testing.T) {
 	heavy(t)
 	present, distant := harness.ReleasePresent(t), harness.ReleaseTwoAfter(t)
-	s := found(t, present, present)
+	s := found(t, present)
 	before := s.is(present)
 	s.installProgram(distant)
 	got := s.run(present, "reload")
@@ -215,7 +234,7 @@ func TestAWorkerProgramOfADistantReleaseIsRefusedBeforeAClientMeetsIt(t *testing
 	harness.Until(t, "the reason in the log", within, func() error {
 		return harness.Unless(strings.Contains(s.Output(), "build the program against"), "%s", s.Output())
 	})
-	s.load.More(t, 20)
+	s.more()
 	s.installProgram(present)
 	s.workers(3)
 	s.must(present, "reload")
@@ -234,7 +253,7 @@ func refusedAsDistant(t *testing.T, got harness.Result, remedy string) {
 func TestADistantReleaseIsRefusedBeforeAClientNotices(t *testing.T) {
 	heavy(t)
 	present, distant := harness.ReleasePresent(t), harness.ReleaseTwoAfter(t)
-	s := found(t, present, present)
+	s := found(t, present)
 	before := s.is(present)
 	s.install(distant)
 	refusedAsDistant(t, s.run(present, "reload"), "restart the service")
@@ -255,5 +274,46 @@ func TestADistantReleaseIsRefusedBeforeAClientNotices(t *testing.T) {
 	s.is(present)
 	s.install(present)
 	s.must(present, "reload")
+	s.end()
+}
+
+func TestWhatANewerReleaseStoredIsClosedWithItsGeneration(t *testing.T) {
+	heavy(t)
+	present, next := harness.ReleasePresent(t), harness.ReleaseAfter(t)
+	s := layRelease(t, present)
+	s.handOver(present)
+	before := count(t, s.Instance)
+	for range 3 {
+		s.handOver(next)
+		s.handOver(present)
+	}
+	if after := count(t, s.Instance); after.anchor != before.anchor || after.processes != before.processes {
+		t.Errorf("descriptors and processes: got %+v after three handovers to the next release and back, want %+v", after, before)
+	}
+}
+
+// What a key means only the newer release knows: the older one says so at a
+// reload, and in place of a killed master serves what was accepted without it.
+func TestAKeyOfANewerReleaseIsRefusedAtAReloadAndPassedOverAfterACrash(t *testing.T) {
+	heavy(t)
+	present, next := harness.ReleasePresent(t), harness.ReleaseAfter(t)
+	s := found(t, next)
+	config := s.Config
+	config.Keys += "\nweather = \"foul\""
+	s.Configure(config)
+	s.must(next, "reload")
+	before := s.is(next)
+	s.install(present)
+	if got := s.run(next, "reload"); got.Exit != 78 || !strings.Contains(got.Stderr, `unknown key "weather"`) {
+		t.Errorf("reload to an older release: %v, want exit 78 for the key", got)
+	}
+	untouched(t, s.Instance, before)
+	kill(t, before.Master.Pid)
+	s.is(present)
+	served(t, s.Instance, s.First)
+	s.more()
+	s.install(next)
+	s.must(next, "reload")
+	s.is(next)
 	s.end()
 }

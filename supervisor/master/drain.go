@@ -191,6 +191,7 @@ func (m *master) goneEnded(g int) {
 	for _, name := range []string{nameAccepting, nameGone, nameCounters} {
 		m.hold.drop(ofGeneration(name, g))
 	}
+	m.dropStrays()
 	m.log.Debug("generation gone", "gone", g, "after", time.Since(d.Since))
 	if m.machine.State() == handover.Stopping {
 		m.lookDrained()

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/handover/signals"
 	"example.com/handover/supervisor/config"
 	"example.com/handover/worker/wire"
 )
@@ -154,4 +155,42 @@ func FuzzDecodeState(f *testing.F) {
 			t.Errorf("decode %s again: got %+v, %v", text, again, err)
 		}
 	})
+}
+
+func TestAByteThatOnlyANeighbourKnowsIsPassedOverInTheMailbox(t *testing.T) {
+	t.Parallel()
+	r, w, err := wire.Pipe("mailbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := &mailbox{read: r, write: w}
+	heard := make(chan signals.Intent)
+	box.start(func(i signals.Intent, quit <-chan struct{}) bool {
+		select {
+		case heard <- i:
+			return true
+		case <-quit:
+			return false
+		}
+	})
+	code, _ := signals.Reload.Byte()
+	if _, err := w.Write([]byte{'Z', 0, code}); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-heard; got != signals.Reload {
+		t.Errorf("first intent: got %v, want %v", got, signals.Reload)
+	}
+	box.stop()
+	_ = r.Close()
+	_ = w.Close()
+}
+
+func TestAGenerationWhoseCountersCannotBeReadIsWatchedWithoutThem(t *testing.T) {
+	t.Parallel()
+	d := &drainRecord{Generation: 3, Workers: []workerID{{Slot: 1, Pid: 1 << 30, Start: 1}}}
+	now := time.Now()
+	d.retire(now, time.Minute)
+	if d.connections() != 0 || d.killStuck() != nil || len(d.publish().Workers) != 1 || !d.cut.Equal(now.Add(time.Minute+drainMargin)) {
+		t.Errorf("got %d connections, %+v and the cut at %v, want none, its worker and its time", d.connections(), d.publish(), d.cut)
+	}
 }
