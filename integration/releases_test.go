@@ -298,7 +298,7 @@ func TestAKeyOfANewerReleaseIsRefusedAtAReloadAndPassedOverAfterACrash(t *testin
 	heavy(t)
 	present, next := harness.ReleasePresent(t), harness.ReleaseAfter(t)
 	s := found(t, next)
-	config := s.Config
+	plain, config := s.Config, s.Config
 	config.Keys += "\nweather = \"foul\""
 	s.Configure(config)
 	s.must(next, "reload")
@@ -312,8 +312,15 @@ func TestAKeyOfANewerReleaseIsRefusedAtAReloadAndPassedOverAfterACrash(t *testin
 	s.is(present)
 	served(t, s.Instance, s.First)
 	s.more()
+	// The way to it again: the running release judges the config first.
 	s.install(next)
-	s.must(next, "reload")
+	if got := s.run(next, "reload"); got.Exit != 78 || !strings.Contains(got.Stderr, "reload once without it, then with it") {
+		t.Errorf("reload to a newer release with its key: %v, want exit 78 and the way", got)
+	}
+	s.Configure(plain)
+	s.must(present, "reload")
 	s.is(next)
+	s.Configure(config)
+	s.must(next, "reload")
 	s.end()
 }

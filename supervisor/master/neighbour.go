@@ -1,11 +1,14 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
+	"example.com/handover/supervisor/config"
 	"example.com/handover/worker/wire"
 )
 
@@ -24,6 +27,31 @@ func judgeAnchor() error {
 		version = n
 	}
 	return wire.Judge(wire.AnchorVersionVariable, version, wire.HintRestart)
+}
+
+// replaced says whether the next master would be another program than this one.
+func replaced(path string) bool {
+	own, err := os.Stat(self)
+	next, nextErr := os.Stat(path)
+	return err == nil && nextErr == nil && !os.SameFile(own, next)
+}
+
+// withRelease adds to every key that this release does not know how to have the
+// one on disk take it: the running master judges a config before the next one
+// does.
+func withRelease(err error) error {
+	const hint = "if it is a key of the release on disk, which is not the running one: reload once without it, then with it"
+	var all *config.Error
+	if !errors.As(err, &all) {
+		return err
+	}
+	problems := slices.Clone(all.Problems)
+	for i := range problems {
+		if p := &problems[i]; strings.HasPrefix(p.Message, "unknown key ") {
+			p.Hint = strings.TrimPrefix(p.Hint+"; "+hint, "; ")
+		}
+	}
+	return &config.Error{Problems: problems}
 }
 
 // strays returns what was inherited of generations that are gone and has no

@@ -3,7 +3,9 @@ package master
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -192,5 +194,31 @@ func TestAGenerationWhoseCountersCannotBeReadIsWatchedWithoutThem(t *testing.T) 
 	d.retire(now, time.Minute)
 	if d.connections() != 0 || d.killStuck() != nil || len(d.publish().Workers) != 1 || !d.cut.Equal(now.Add(time.Minute+drainMargin)) {
 		t.Errorf("got %d connections, %+v and the cut at %v, want none, its worker and its time", d.connections(), d.publish(), d.cut)
+	}
+}
+
+func TestAKeyOfTheReleaseOnDiskIsToldHowToBeTaken(t *testing.T) {
+	t.Parallel()
+	err := withRelease(&config.Error{Problems: []config.Problem{
+		{Message: `unknown key "weather"`}, {Message: `unknown key "worker"`, Hint: `did you mean "workers"?`}, {Message: "too many", Hint: "fewer"},
+	}})
+	var got *config.Error
+	if !errors.As(err, &got) {
+		t.Fatalf("got %v, want the problems", err)
+	}
+	for i, want := range []string{"if it is a key of the release on disk", `did you mean "workers"?; if it is a key`, "fewer"} {
+		if !strings.HasPrefix(got.Problems[i].Hint, want) {
+			t.Errorf("hint of %q: got %q, want %q first", got.Problems[i].Message, got.Problems[i].Hint, want)
+		}
+	}
+	if withRelease(nil) != nil {
+		t.Error("no error: got one")
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if own, err := os.Executable(); err != nil || replaced(own) || !replaced(other) || replaced(other+"2") {
+		t.Errorf("replaced: got %v for %q (%v) and %v for another file", replaced(own), own, err, replaced(other))
 	}
 }

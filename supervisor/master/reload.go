@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -134,6 +135,9 @@ func (m *master) check() {
 	go func() {
 		var j judgement
 		j.readConfig(load, m.appName)
+		if replaced(os.Args[0]) {
+			j.err = withRelease(j.err)
+		}
 		q.config = j.config
 		j.readCertificates(q)
 		m.post(func() { m.checked(j) })
