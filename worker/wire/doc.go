@@ -24,6 +24,9 @@
 //     mean something else.
 //   - What changes its meaning counts it up by one, and both meanings are
 //     understood for one release.
+//   - A release before this one took an unknown kind of message for a failure. So a
+//     kind that is new here is said only to a side that has shown, by a field of
+//     its own, that it knows it.
 //   - What a neighbour must not pass over, such as another thing to serve, counts
 //     it up by two.
 //
