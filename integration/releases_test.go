@@ -108,16 +108,19 @@ func (s *site) more() {
 }
 
 // work has the master do all that there is to do, asked by commands of both
-// releases, and dies it.
+// releases, and kills it.
 func (s *site) work(present, other harness.Release) {
 	s.t.Helper()
 	for _, of := range []harness.Release{present, other} {
-		pair := s.Certs.Renew()
+		first := s.Certs.Renew()
 		s.must(of, "reload")
-		served(s.t, s.Instance, pair)
-		pair = s.Certs.Renew()
+		served(s.t, s.Instance, first)
+		second := s.Certs.Renew()
+		s.must(of, "check")
 		s.must(of, "rotate")
-		served(s.t, s.Instance, pair)
+		served(s.t, s.Instance, second)
+		s.must(of, "certs", "rollback")
+		served(s.t, s.Instance, first)
 		s.must(of, "status")
 		s.must(of, "certs")
 	}
