@@ -67,6 +67,7 @@ func (h *holding) strays(generation int) []string {
 		case !ok || err != nil || g == generation || h.files[ofGeneration(nameGone, g)] != nil:
 		case kind+"." == prefixHook || kind+"." == prefixListen: // numbered otherwise
 		case kind == nameServe || kind == nameAccepting || kind == nameGone || kind == nameCounters:
+		case kind == "words": // what lies in a pipe of workers outlives them: its own end says when it is over
 		default:
 			list = append(list, name)
 		}
