@@ -65,7 +65,8 @@ func (h *holding) strays(generation int) []string {
 		g, err := strconv.Atoi(number)
 		switch {
 		case !ok || err != nil || g == generation || h.files[ofGeneration(nameGone, g)] != nil:
-		case kind+"." == prefixHook || kind+"." == prefixListen: // numbered otherwise
+		case kind+"." == prefixHook || kind+"." == prefixListen || kind+"." == prefixAdmin: // numbered otherwise
+		case kind == "activated": // the anchor's name for what it has from systemd, which numbers it
 		case kind == nameServe || kind == nameAccepting || kind == nameGone || kind == nameCounters:
 		case kind == "words": // what lies in a pipe of workers outlives them: its own end says when it is over
 		default:

@@ -98,7 +98,7 @@ func TestWhatANeighbourLeftOfAGenerationThatIsGoneIsAStray(t *testing.T) {
 	living := new(os.File)
 	for _, name := range []string{
 		"gone.7", "accepting.7", "counters.7", "thoughts.7.1", "thoughts.7", "counters.5", "serve.5", "words.5.1", "thoughts.8.1",
-		"listen.31", "hook.99", "control", "mailbox.read", "mood", "thoughts.x.1",
+		"listen.31", "admin.31", "activated.0", "activated.2", "hook.99", "control", "mailbox.read", "mood", "thoughts.x.1",
 	} {
 		h.files[name] = living
 	}
