@@ -92,6 +92,7 @@ type machine struct {
 	relayed time.Time // WATCHDOG=1 to systemd
 
 	stopping  bool
+	signalled bool // a stop was asked for by signal
 	quick     bool
 	emptied   bool
 	stopFor   time.Duration

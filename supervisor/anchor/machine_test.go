@@ -180,6 +180,19 @@ var stories = map[string][]beat{
 		{4, seen{}, asked{signals.QuickStop, ""}, []action{empty{}, sweep{}}, 6},
 		{4.1, alone, exited{10, 1}, []action{sweep{}, exit{0}}, 0},
 	},
+	"a signal is the first request although a master has said STOPPING=1 before": {
+		{0, seen{}, started{10}, nil, 5},
+		{1, seen{}, ready(10), []action{tellReady}, 5},
+		{2, seen{}, said{10, notify.Message{Stopping: true}}, []action{endStop{}, empty{}, tellStopping}, 5},
+		{3, seen{}, asked{signals.Stop, ""}, nil, 5},
+		{4, seen{}, asked{signals.Stop, ""}, []action{quit{}}, 5},
+	},
+	"a signal for a quick stop hurries a stop of the master's own": {
+		{0, seen{}, started{10}, nil, 5},
+		{1, seen{}, ready(10), []action{tellReady}, 5},
+		{2, seen{}, said{10, notify.Message{Stopping: true}}, []action{endStop{}, empty{}, tellStopping}, 5},
+		{3, seen{}, asked{signals.QuickStop, ""}, []action{quit{}}, 5},
+	},
 	"after a quick stop descendants have 2 s": {
 		{0, seen{}, started{10}, nil, 5},
 		{1, seen{}, ready(10), []action{tellReady}, 5},

@@ -132,10 +132,16 @@ func (m *machine) start() {
 	m.do(start{own: len(m.failed) > 0 && m.tries%2 == 0})
 }
 
-// stop is a stop by signal; a second one means that the first was too slow.
+// stop is a stop by signal; a second one means that the first was too slow. The
+// first one is no second: a service manager signals every process of a service,
+// in any order, and a master that was first has said STOPPING=1 by then.
 func (m *machine) stop(quick bool) {
+	again := m.signalled
+	m.signalled = true
 	if m.stopping {
-		m.hurry()
+		if again || quick {
+			m.hurry()
+		}
 		return
 	}
 	m.quick = quick
