@@ -25,6 +25,7 @@ type (
 		message notify.Message
 	}
 	silenced struct{}                // the notify pair ended: there is no master
+	struck   struct{ pid int }       // one that is reaped next was ended by a signal meant for the anchor
 	exited   struct{ pid, code int } // a child was reaped
 	elapsed  struct{}                // the deadline came, or something else did
 )
@@ -84,6 +85,7 @@ type machine struct {
 	current int            // the master that last said READY=1, or was started last
 	coded   bool           // current was reaped
 	code    int            // its status if so, else 1
+	struck  bool           // it was ended by a signal that meant the anchor
 
 	proven  bool      // a master has said READY=1, ever
 	ready   time.Time // when the current one did; zero: not yet
@@ -127,6 +129,8 @@ func (m *machine) step(now time.Time, see seen, e event) []action {
 		m.said(e.pid, e.message)
 	case silenced:
 		m.silenced()
+	case struck:
+		m.struck = m.struck || e.pid == m.current
 	case exited:
 		m.exited(e.pid, e.code)
 	case elapsed:
@@ -167,7 +171,7 @@ func worthPosting(intent signals.Intent, code byte, unread string) bool {
 func (m *machine) started(pid int) {
 	m.enter(phaseUp, time.Time{})
 	m.masters = map[int]master{pid: {fed: m.now}}
-	m.current, m.coded, m.code, m.ready = pid, false, 1, time.Time{}
+	m.current, m.coded, m.code, m.struck, m.ready = pid, false, 1, false, time.Time{}
 }
 
 func (m *machine) said(pid int, message notify.Message) {

@@ -274,6 +274,9 @@ func (l *loop) reap() {
 			l.log.Log(context.Background(), level, "master ended", "pid", pid, "how", process.Describe(status))
 			l.release(pid)
 		}
+		if _, travels := signals.Of(status.Signal()).Byte(); travels {
+			l.happened(struck{pid})
+		}
 		code := 1
 		if status.Exited() {
 			code = status.ExitStatus()

@@ -50,6 +50,15 @@ var stories = map[string][]beat{
 		{3.2, serving, exited{10, 0}, []action{empty{}}, 43},
 		{3.3, alone, elapsed{}, []action{exit{0}}, 0},
 	},
+	"a first boot that a signal to the whole group has hit is no failure": {
+		{0, seen{}, started{10}, nil, 5},
+		{0.1, seen{}, struck{10}, nil, 5},
+		{0.1, alone, exited{10, 1}, nil, 5.1},
+		{0.1, alone, silenced{}, []action{start{}}, 0},
+		{0.1, seen{}, started{11}, nil, 5.1},
+		{0.2, seen{}, silenced{}, nil, 2.2},
+		{0.2, alone, exited{11, 70}, []action{empty{}, exit{70}}, 0},
+	},
 	"a first boot that fails waits for what it left behind, 2 s": {
 		{0, seen{}, started{10}, nil, 5},
 		{1, seen{}, exited{10, 70}, nil, 6},

@@ -77,10 +77,11 @@ func (m *machine) silenced() {
 	m.enter(phaseLast, m.now.Add(m.limits.Leave))
 }
 
-// ended decides what follows the last master.
+// ended decides what follows the last master. One that never was ready failed to
+// boot, unless a signal to the whole group has hit it before it could ignore it.
 func (m *machine) ended() {
 	switch {
-	case m.stopping || !m.proven:
+	case m.stopping || !m.proven && !m.struck:
 		m.finish(m.code)
 	case m.hopeless():
 		m.finish(m.code)
