@@ -103,6 +103,8 @@ func (m *master) prove(w *worker) {
 			switch {
 			case err != nil && swaps != m.swaps && m.workers[w.slot] == w:
 				m.prove(w) // other certificates came in between
+			case err != nil && !m.isProving(w):
+				m.log.Debug("proof ended with its worker", "worker", w.slot, "pid", w.process.Pid, "error", err)
 			case err != nil:
 				m.log.Error("worker failed its proof", "worker", w.slot, "pid", w.process.Pid, "error", err)
 				m.happened(w, pool.Failed, err.Error())
@@ -111,6 +113,14 @@ func (m *master) prove(w *worker) {
 			}
 		})
 	}()
+}
+
+// isProving says whether the outcome of a proof still matters: a worker that was
+// retired meanwhile is killed, and its proof with it.
+func (m *master) isProving(w *worker) bool {
+	return m.workers[w.slot] == w && slices.ContainsFunc(m.pool.Workers(), func(p pool.Worker) bool {
+		return p.Slot == w.slot && p.State == pool.Proving
+	})
 }
 
 // of tries one worker. That it has a pair as it was checked is asked pair by
