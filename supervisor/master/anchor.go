@@ -17,6 +17,7 @@ import (
 type anchorLink struct {
 	packets *wire.Packets
 	gone    bool // the anchor has died
+	stopped bool // its stop was heard
 }
 
 func newAnchorLink(h *holding) (*anchorLink, error) {
@@ -57,18 +58,32 @@ func (m *master) watchStop() {
 		panic("BUG: stop pipe without descriptor")
 	}
 	go func() {
-		quick := false
 		_ = raw.Read(func(fd uintptr) bool {
-			poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-			n, err := unix.Poll(poll, 0)
-			if errors.Is(err, unix.EINTR) || n == 0 {
-				return false
-			}
-			quick = poll[0].Revents&unix.POLLIN != 0
-			return true
+			asked, _ := stopSays(int(fd))
+			return asked
 		})
-		m.post(func() { m.stopAsked(quick) })
+		m.post(m.hearStop)
 	}()
+}
+
+// hearStop takes the stop, once. Whoever sees what a stop would explain asks
+// first: a successor hears of it as soon as this process does, and may have ended.
+func (m *master) hearStop() {
+	asked, quick := stopSays(wire.Descriptor(m.hold.files[nameStop]))
+	if asked && !m.anchor.stopped {
+		m.anchor.stopped = true
+		m.stopAsked(quick)
+	}
+}
+
+// stopSays looks at the stop pipe.
+func stopSays(fd int) (asked, quick bool) {
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(poll, 0)
+	if errors.Is(err, unix.EINTR) || n == 0 {
+		return false, false
+	}
+	return true, poll[0].Revents&unix.POLLIN != 0
 }
 
 // mailbox is where intents from the anchor lie until a master takes them.

@@ -190,6 +190,7 @@ func (m *master) upgraded(err error) {
 	m.forgetGeneration(m.generation + 1)
 	// What was passed to the dead successor is closed by its finalizers.
 	runtime.GC()
+	m.hearStop()
 	if m.machine.State() == handover.Stopping {
 		m.step(handover.UpgradeFailed)
 		return
