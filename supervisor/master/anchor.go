@@ -148,7 +148,7 @@ func (m *master) intended(intent signals.Intent) {
 	case signals.Grow:
 		m.scale(m.past.Want + 1)
 	case signals.Shrink:
-		m.scale(max(m.past.Want-1, 1))
+		m.want(max(m.past.Want-1, 1)) // one fewer than none is not one
 	case signals.Quiet:
 		m.quiesce()
 	case signals.Reopen:

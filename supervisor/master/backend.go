@@ -185,11 +185,16 @@ func (b *backend) Stop(ctx context.Context, quick bool) error {
 	return err
 }
 
-// scale changes the number of workers until the config's own number changes.
-// While a reload runs the number is only noted: whoever serves after it acts.
+// scale has so many workers serve until the config's own number changes.
 func (m *master) scale(workers int) {
-	m.past.Want, m.past.WantConfig, m.past.Scaled = min(workers, wire.MaxSlots), m.config.Workers, true
 	m.quiet = false
+	m.want(workers)
+}
+
+// want notes the number of workers. While a reload runs, or none are to serve, it
+// is only noted: whoever serves after that acts.
+func (m *master) want(workers int) {
+	m.past.Want, m.past.WantConfig, m.past.Scaled = min(workers, wire.MaxSlots), m.config.Workers, true
 	m.log.Info("workers wanted", "workers", m.past.Want)
 	m.rescale()
 	m.keep()
