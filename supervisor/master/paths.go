@@ -129,6 +129,16 @@ func (m *master) removeStalePaths() {
 	m.created = kept
 }
 
+// removeDrained removes the paths of a service that has drained. A socket that is
+// still answered is somebody else's by now, or the anchor is about to close its
+// copy and removes it then.
+func (m *master) removeDrained() {
+	for _, path := range m.created {
+		_ = removeStale(path)
+	}
+	m.removeControl()
+}
+
 // removeCreated removes every path that is this service's own.
 func (m *master) removeCreated() {
 	for _, path := range m.created {
@@ -144,7 +154,7 @@ func (m *master) removeControl() {
 	if m.hold.files[nameControl] != nil {
 		_ = os.Remove(m.config.ControlSocket())
 	}
-	if m.hold.files[namePidFile] != nil {
+	if f := m.hold.files[namePidFile]; f != nil && sameFile(f, m.config.PidFile) {
 		_ = os.Remove(m.config.PidFile)
 	}
 }

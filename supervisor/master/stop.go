@@ -198,7 +198,7 @@ func (m *master) lookDrained() {
 		return
 	}
 	m.closeServer()
-	m.removeCreated()
+	m.removeDrained()
 	m.log.Info("stopped")
 	m.step(handover.Drained)
 }
