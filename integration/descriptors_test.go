@@ -78,6 +78,7 @@ func TestDescriptorsAndProcessesStayTheSameOverAHundredAndFiftyReloads(t *testin
 	// nothing but luck.
 	i := harness.Start(t, harness.Config{Workers: 1, Env: []string{"GOGC=1"}})
 	var seen []census
+	var private []int64 // of the anchor, the one that no reload replaces
 	for range 3 {
 		for range each {
 			hup(t, i, "done")
@@ -86,8 +87,16 @@ func TestDescriptorsAndProcessesStayTheSameOverAHundredAndFiftyReloads(t *testin
 			t.Errorf("collect: %d, %v", a.Status, err)
 		}
 		seen = append(seen, count(t, i))
+		memory, err := harness.MemoryOf(i.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		private = append(private, memory.Private)
 	}
-	t.Logf("after %d, %d, %d reloads: %+v", each, 2*each, 3*each, seen)
+	t.Logf("after %d, %d, %d reloads: %+v, %d bytes of the anchor's", each, 2*each, 3*each, seen, private)
+	if private[2] > 2*private[0] {
+		t.Errorf("private memory of the anchor %d, want no more and more", private)
+	}
 	if seen[0] != seen[1] || seen[1] != seen[2] {
 		t.Errorf("counts %+v, want all the same", seen)
 	}
