@@ -188,11 +188,6 @@ var ends = []struct {
 	{"Panic", "crashed", "exit status 2", func(t *testing.T, w worker) { provoke(t, w, "/crash") }},
 	{"Signal", "crashed", "killed by SIGKILL", func(t *testing.T, w worker) { kill(t, w.pid) }},
 	{"Goodbye", "exited", "exit status 0", func(t *testing.T, w worker) { provoke(t, w, "/exit?code=0") }},
-	{"TERMFromOutside", "exited", "exit status 0", func(t *testing.T, w worker) {
-		if err := syscall.Kill(w.pid, syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-	}},
 }
 
 func TestTheReasonOfAnUnaskedEndIsToldApartAndTheWorkerReplacedAtOnce(t *testing.T) {
@@ -223,6 +218,38 @@ func TestTheReasonOfAnUnaskedEndIsToldApartAndTheWorkerReplacedAtOnce(t *testing
 	if after["crashed"] != before["crashed"] || after["asked"] != before["asked"]+2 {
 		t.Errorf("exits after a reload: got %v, want those before, %v, and two that were asked for", after, before)
 	}
+}
+
+func TestTheOnlyWorkerThatGetsTERMIsReplacedBeforeItHasEnded(t *testing.T) {
+	t.Parallel()
+	i := harness.Start(t, harness.Config{Workers: 1, GracefulTimeout: "60s"})
+	w := meet(t, i)
+	provoke(t, w, "/slow?d=60s")
+	if err := w.Begun(); err != nil {
+		t.Fatal(err)
+	}
+	load := i.Load(t, harness.Load{New: 2, Rest: 5 * time.Millisecond})
+	if err := syscall.Kill(w.pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	i.Until(t, "another serves", within, func(s harness.Status) error {
+		for _, other := range s.Workers {
+			if other.Pid != w.pid && other.State == "serving" {
+				return nil
+			}
+		}
+		return fmt.Errorf("workers %+v", s.Workers)
+	})
+	load.More(t, 50)
+	if !harness.Alive(w.pid) {
+		t.Error("the old worker has ended, want it to answer what it began")
+	}
+	w.Close()
+	i.Until(t, "the old one is gone", within, func(s harness.Status) error {
+		return harness.Unless(len(s.Workers) == 1 && s.Exits["exited"] == 1, "workers %+v, exits %v", s.Workers, s.Exits)
+	})
+	load.Stop().NothingLost(t)
+	reloadWorks(t, i)
 }
 
 func TestAWorkerThatCannotBootAnyMoreIsTriedAgainWhileTheOthersServe(t *testing.T) {

@@ -286,8 +286,12 @@ func (l *lifeline) say(m wire.Message) error {
 }
 
 // stopAccepting tells the master, by the end of a pipe, that no client will
-// reach this worker any more.
+// reach this worker any more. A master that has not asked for it may have another
+// accept in its place before this one has ended.
 func (l *lifeline) stopAccepting() {
+	if b := l.boot.Load(); b != nil && b.settings.SayLeaving {
+		go func() { _ = l.say(wire.Message{Kind: wire.KindLeaving}) }() // a master that is stopped holds up no drain
+	}
 	if l.accepting != nil {
 		_ = l.accepting.Close()
 	}

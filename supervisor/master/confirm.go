@@ -35,7 +35,10 @@ func (m *master) confirm(r *reload) {
 		err := p.confirm(listeners)
 		m.post(func() {
 			r.Record.Confirmed = "yes"
-			if err != nil {
+			if err != nil && m.quiet {
+				err = errors.New("workers are stopped") // as they were told to be, meanwhile
+				r.Record.Confirmed = err.Error()
+			} else if err != nil {
 				r.Record.Confirmed = err.Error()
 				m.log.Warn("public address does not serve what was taken", "error", err)
 			}

@@ -224,7 +224,7 @@ func (m *master) equip(slot int, ctl, probe *os.File) ([]process.Named, *wire.Se
 	s := &wire.Settings{
 		Generation: m.generation, Slot: slot, MinVersion: m.config.TLS.Version(), SNI: m.config.TLS.SNI, Tickets: m.past.Tickets.keys(),
 		KeepaliveGrace: m.config.KeepaliveGrace, GracefulTimeout: m.config.GracefulTimeout,
-		LogFormat: m.output.format, LogLevel: m.config.Log.Level, Limits: limitsOf(m.config.Limits), MaxRequests: m.drawRequests(),
+		LogFormat: m.output.format, LogLevel: m.config.Log.Level, Limits: limitsOf(m.config.Limits), MaxRequests: m.drawRequests(), SayLeaving: true,
 	}
 	for _, l := range m.config.Listen {
 		name := listenName(l.Address)
@@ -273,6 +273,8 @@ func (m *master) said(w *worker, message wire.Message, err error) {
 	switch message.Kind {
 	case wire.KindReady:
 		m.happened(w, pool.Ready, "")
+	case wire.KindLeaving:
+		m.happened(w, pool.Left, "it left by itself: somebody may have sent it a SIGTERM")
 	case wire.KindSpent:
 		m.worn(w, "max_requests", w.settings.MaxRequests)
 	case wire.KindPrepared:

@@ -25,9 +25,11 @@
 //	serving    retired          → draining   retire
 //	serving    used             → spent
 //	serving    silent           → hung       count a failure, dump
+//	serving    left             → draining   count a failure
 //	serving    exited           → vacant     count a failure
 //	spent      retired          → draining   retire
 //	spent      silent           → hung       count a failure, dump
+//	spent      left             → draining   count a failure
 //	spent      exited           → vacant     count a failure
 //	hung       retired          → ending     kill
 //	hung       expired          → ending     kill

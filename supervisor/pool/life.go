@@ -106,6 +106,8 @@ func (p *Pool) Cause(slot int) Cause {
 		return Silence
 	case w.recycled:
 		return Recycled
+	case w.left:
+		return Lost
 	case w.State == Draining || !w.since.IsZero() && w.State == Ending:
 		return Asked
 	case serves(w.State):

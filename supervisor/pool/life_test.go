@@ -213,6 +213,19 @@ func TestScalingDownEndsAUsedWorkerFirst(t *testing.T) {
 	s.expect("down", s.pool.Scale(s.now, 1), do(pool.Kill, 3), do(pool.Retire, 2))
 }
 
+func TestAWorkerThatLeavesByItselfIsReplacedBeforeItHasEnded(t *testing.T) {
+	s := live(t, 1)
+	s.expect("left", s.happens(1, pool.Left), do(pool.Start, 2))
+	s.replace(2)
+	if got := s.pool.Cause(1); got != pool.Lost {
+		t.Errorf("cause: got %q, want %q", got, pool.Lost)
+	}
+	s.expect("gone", s.happens(1, pool.Exited))
+	if got := s.pool.Serving(); got != 1 {
+		t.Errorf("serving: got %d, want 1", got)
+	}
+}
+
 func TestTheCauseOfAnEndIsToldApart(t *testing.T) {
 	s := live(t, 2)
 	if got := s.pool.Cause(1); got != pool.Lost {

@@ -227,7 +227,8 @@ func (p *Pool) step(now time.Time, w *Worker, t Trigger, reason string) []Action
 		actions = append(actions, Action{o, w.Slot})
 	}
 	w.silent = w.silent || next == Hung
-	w.recycled = w.recycled || next == Draining && from == Spent
+	w.left = w.left || next == Draining && t == Left
+	w.recycled = w.recycled || next == Draining && from == Spent && t == Retired
 	if next == Serving && from != Serving {
 		w.since, w.alive = now, now
 	}

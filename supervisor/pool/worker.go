@@ -34,6 +34,7 @@ const (
 	Retired  Trigger = "retired"
 	Used     Trigger = "used"    // its time has come to be recycled
 	Silent   Trigger = "silent"  // no sign of life for too long
+	Left     Trigger = "left"    // accepts no more, whoever told it to
 	Expired  Trigger = "expired" // its deadline has passed
 	Exited   Trigger = "exited"
 )
@@ -62,58 +63,59 @@ var (
 	never = cell{}
 	fail  = cell{Next: Ending, Do: []Order{blame, Kill}}
 	lost  = cell{Next: Vacant, Do: []Order{blame}}
+	left  = cell{Next: Draining, Do: []Order{blame}}
 	hang  = cell{Next: Hung, Do: []Order{blame, Dump}}
 )
 
 // Table is the one declaration of a worker's way.
 var Table = machine.Table[State, Trigger, Order]{
 	States: []State{Starting, Proving, Proved, Serving, Spent, Hung, Draining, Ending, Vacant},
-	Events: []Trigger{Ready, Passed, Failed, Released, Retired, Used, Silent, Expired, Exited},
+	Events: []Trigger{Ready, Passed, Failed, Released, Retired, Used, Silent, Left, Expired, Exited},
 	Cells: map[State]map[Trigger]cell{
 		Starting: {
 			Ready: {Next: Proving, Do: []Order{Prove}}, Passed: never, Failed: fail, Expired: fail, Exited: lost,
 			Released: stays(Starting), Retired: {Next: Ending, Do: []Order{Kill}},
-			Used: never, Silent: never,
+			Used: never, Silent: never, Left: never,
 		},
 		Proving: {
 			Ready: stays(Proving), Passed: {Next: Proved}, Failed: fail, Expired: fail, Exited: lost,
 			Released: stays(Proving), Retired: {Next: Ending, Do: []Order{Kill}},
-			Used: never, Silent: never,
+			Used: never, Silent: never, Left: never,
 		},
 		Proved: {
 			Ready: stays(Proved), Passed: stays(Proved), Failed: fail, Expired: stays(Proved), Exited: lost,
 			Released: {Next: Serving, Do: []Order{Go}}, Retired: {Next: Ending, Do: []Order{Kill}},
-			Used: never, Silent: never,
+			Used: never, Silent: never, Left: never,
 		},
 		Serving: {
 			Ready: stays(Serving), Passed: stays(Serving), Failed: stays(Serving), Expired: stays(Serving), Exited: lost,
 			Released: stays(Serving), Retired: {Next: Draining, Do: []Order{Retire}},
-			Used: {Next: Spent}, Silent: hang,
+			Used: {Next: Spent}, Silent: hang, Left: left,
 		},
 		Spent: {
 			Ready: stays(Spent), Passed: stays(Spent), Failed: stays(Spent), Expired: stays(Spent), Exited: lost,
 			Released: stays(Spent), Retired: {Next: Draining, Do: []Order{Retire}},
-			Used: stays(Spent), Silent: hang,
+			Used: stays(Spent), Silent: hang, Left: left,
 		},
 		Hung: {
 			Ready: stays(Hung), Passed: stays(Hung), Failed: stays(Hung), Exited: {Next: Vacant},
 			Released: stays(Hung), Retired: {Next: Ending, Do: []Order{Kill}}, Expired: {Next: Ending, Do: []Order{Kill}},
-			Used: never, Silent: never,
+			Used: never, Silent: never, Left: stays(Hung),
 		},
 		Draining: {
 			Ready: stays(Draining), Passed: stays(Draining), Failed: stays(Draining), Exited: {Next: Vacant},
 			Released: stays(Draining), Retired: stays(Draining), Expired: {Next: Ending, Do: []Order{Kill}},
-			Used: never, Silent: never,
+			Used: never, Silent: never, Left: stays(Draining),
 		},
 		Ending: {
 			Ready: stays(Ending), Passed: stays(Ending), Failed: stays(Ending), Expired: {Next: Ending, Do: []Order{Kill}},
 			Released: stays(Ending), Retired: stays(Ending), Exited: {Next: Vacant},
-			Used: never, Silent: never,
+			Used: never, Silent: never, Left: stays(Ending),
 		},
 		Vacant: {
 			Ready: never, Passed: never, Failed: never, Expired: never, Exited: never,
 			Released: stays(Vacant), Retired: stays(Vacant),
-			Used: never, Silent: never,
+			Used: never, Silent: never, Left: never,
 		},
 	},
 }
@@ -135,4 +137,5 @@ type Worker struct {
 	used     bool      // is to be recycled
 	recycled bool      // it drains because it was
 	silent   bool      // it ends because it was
+	left     bool      // it drains, and nobody here asked it to
 }

@@ -45,6 +45,7 @@
 //	tickets  ────────────────▶ has other session ticket keys
 //	quit     ────────────────▶ ends at once
 //	         ◀──────────────── spent: has answered as many requests as it should
+//	         ◀──────────────── leaving: accepts no more
 //
 // Certificates change under a running worker in two phases, for all workers of
 // a generation swap or none does. Each phase carries the number of the rotation:

@@ -14,7 +14,7 @@ const MaxMessage = 128 << 10
 // Kind says what a message means.
 type Kind string
 
-// The messages. Ready, Failed, Prepared, Swapped and Spent come from the
+// The messages. Ready, Failed, Prepared, Swapped, Spent and Leaving come from the
 // worker, the others go to it.
 //
 // A rotation in place takes two phases. Prepare brings a sealed bundle along;
@@ -36,7 +36,8 @@ const (
 	KindSwapped  Kind = "swapped"
 	KindForget   Kind = "forget"
 	KindTickets  Kind = "tickets"
-	KindSpent    Kind = "spent" // the worker has answered as many requests as its settings say
+	KindSpent    Kind = "spent"   // the worker has answered as many requests as its settings say
+	KindLeaving  Kind = "leaving" // the worker has stopped accepting, whoever told it to
 )
 
 // Message is one datagram on the ctl socketpair.
@@ -65,6 +66,7 @@ type Settings struct {
 	// What the release before did not say; a worker of it goes without.
 	Limits      Limits `json:"limits"`
 	MaxRequests int    `json:"max_requests,omitempty"` // after so many the worker says Spent; 0: never
+	SayLeaving  bool   `json:"say_leaving,omitempty"`  // the master knows Leaving
 }
 
 // Limits are what a worker holds its clients to; a zero field is none said.
@@ -108,7 +110,7 @@ func Encode(m Message) ([]byte, error) {
 func (k Kind) known() bool {
 	switch k {
 	case KindSettings, KindReady, KindFailed, KindGo, KindQuit, KindReopen,
-		KindPrepare, KindPrepared, KindSwap, KindSwapped, KindForget, KindTickets, KindSpent:
+		KindPrepare, KindPrepared, KindSwap, KindSwapped, KindForget, KindTickets, KindSpent, KindLeaving:
 		return true
 	}
 	return false
