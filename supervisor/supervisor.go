@@ -9,6 +9,7 @@ import (
 
 	"example.com/handover/supervisor/anchor"
 	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/journal"
 	"example.com/handover/supervisor/master"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
@@ -27,7 +28,7 @@ func Main(o Options) int {
 	if wire.Role() != wire.RoleMaster {
 		code, err := anchor.Run(anchorOptions(context.Background()))
 		if err != nil {
-			_, _ = fmt.Fprintf(os.Stderr, "error: %v\n", err)
+			complain(err)
 		}
 		return code
 	}
@@ -90,6 +91,21 @@ func ExitCode(err error) int {
 }
 
 func anchorOptions(ctx context.Context) anchor.Options {
-	handler := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})
+	options := &slog.HandlerOptions{Level: slog.LevelInfo}
+	var handler slog.Handler = slog.NewTextHandler(os.Stderr, options)
+	if readByJournal() {
+		handler = journal.Text(os.Stderr, options)
+	}
 	return anchor.Options{Args: os.Args, Env: os.Environ(), Log: slog.New(handler), Context: ctx}
+}
+
+func readByJournal() bool { return journal.Reads(os.Stderr, os.Getenv(journal.Variable)) }
+
+// complain says why the anchor could not go on.
+func complain(err error) {
+	text := fmt.Appendf(nil, "error: %v\n", err)
+	if readByJournal() {
+		text = journal.Mark(slog.LevelError, text)
+	}
+	_, _ = os.Stderr.Write(text)
 }
