@@ -176,7 +176,7 @@ func (m *master) launch(slot int) (*worker, error) {
 		var files []process.Named
 		files, w.settings = m.equip(slot, ctlEnd, probeEnd)
 		w.process, err = process.Start(process.Spec{
-			Path: path, Args: args, Env: env, Files: files, Stderr: wordsEnd, Role: wire.RoleWorker, Credential: credential,
+			Path: path, Args: args, Env: env, Files: files, Output: wordsEnd, Role: wire.RoleWorker, Credential: credential,
 		})
 		_ = wordsEnd.Close()
 		if err == nil && m.bundle != nil {

@@ -18,8 +18,8 @@ type Spec struct {
 	Path       string // resolved, absolute
 	Args       []string
 	Env        []string
-	Files      []Named // from wire.FirstDescriptor on, named in the environment
-	Stderr     *os.File
+	Files      []Named  // from wire.FirstDescriptor on, named in the environment
+	Output     *os.File // for 1 and 2; nil: those of this process
 	Role       string
 	Credential *syscall.Credential // nil: as this process
 }
@@ -39,13 +39,13 @@ type Process struct {
 }
 
 // Start starts a child. Its descriptors are 0, 1 and 2 of this process (or
-// Stderr) and Files; nothing else is passed on.
+// Output) and Files; nothing else is passed on.
 func Start(s Spec) (*Process, error) {
-	stderr := os.Stderr
-	if s.Stderr != nil {
-		stderr = s.Stderr
+	fds := []uintptr{0, 1, 2}
+	if s.Output != nil {
+		out := uintptr(wire.Descriptor(s.Output))
+		fds = []uintptr{0, out, out}
 	}
-	fds := []uintptr{0, 1, uintptr(wire.Descriptor(stderr))}
 	names := make([]string, 0, len(s.Files))
 	for _, f := range s.Files {
 		fds = append(fds, uintptr(wire.Descriptor(f.File)))

@@ -38,6 +38,7 @@ func child(order string) {
 		_, _ = fmt.Fprint(answer, wire.Role(), " ", wire.Inherited())
 		os.Exit(0)
 	case "complain":
+		_, _ = io.WriteString(os.Stdout, "this is standard output, ")
 		_, _ = io.WriteString(os.Stderr, "this is standard error")
 		os.Exit(0)
 	}
@@ -145,13 +146,13 @@ func TestStartPassesNamedDescriptorsAndLeavesTheirModeAlone(t *testing.T) {
 	}
 }
 
-func TestStartGivesTheChildAStandardErrorOfItsOwn(t *testing.T) {
+func TestStartGivesTheChildAnOutputOfItsOwn(t *testing.T) {
 	t.Parallel()
 	r, w := pipe(t)
-	p := start(t, "complain", Spec{Stderr: w})
+	p := start(t, "complain", Spec{Output: w})
 	_ = w.Close()
-	if got, want := readAll(t, r), "this is standard error"; got != want {
-		t.Errorf("standard error %q, want %q", got, want)
+	if got, want := readAll(t, r), "this is standard output, this is standard error"; got != want {
+		t.Errorf("output %q, want %q", got, want)
 	}
 	if _, err := p.Wait(); err != nil {
 		t.Error(err)
