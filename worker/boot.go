@@ -25,6 +25,7 @@ type boot struct {
 	slot     *wire.Slot
 	packets  *wire.Packets // on which the probes come
 	log      *slog.Logger
+	access   *accessLog // nil: there is none
 }
 
 // socket is this worker's copy of one listening socket.
@@ -48,6 +49,9 @@ func (a assignment) close() {
 func newBoot(a assignment) (*boot, error) {
 	defer a.close()
 	b := &boot{settings: a.settings, log: newLogger(a.settings)}
+	if f := wire.Take(wire.DescriptorAccess); f != nil {
+		b.access = newAccessLog(f, a.settings, b.log)
+	}
 	steps := []func() error{b.mapCounters, b.takeProbes, func() error { return b.readBundle(a.bundle) }, b.takeSockets}
 	for _, step := range steps {
 		if err := step(); err != nil {

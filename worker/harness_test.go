@@ -55,6 +55,8 @@ type plan struct {
 	settings wire.Settings
 	sockets  []testSocket
 	stderr   *os.File
+	output   *os.File // in place of the test's 1 and 2
+	access   *os.File
 	pairs    []wire.Pair // nil: one for localhost
 	noBundle bool
 	before   func(*wire.Slot) // what an earlier worker of the slot left behind
@@ -122,6 +124,9 @@ func start(t *testing.T, p plan) *master {
 	if p.stderr != nil {
 		inherited.add(wire.DescriptorStderr, p.stderr)
 	}
+	if p.access != nil {
+		inherited.add(wire.DescriptorAccess, p.access)
+	}
 	for i, s := range p.sockets {
 		name := fmt.Sprintf("listen%d", i)
 		copied, err := wire.Duplicate(s.file)
@@ -129,7 +134,7 @@ func start(t *testing.T, p plan) *master {
 		inherited.add(name, copied)
 		p.settings.Listeners = append(p.settings.Listeners, wire.Listener{Descriptor: name, Address: s.addr.String(), TLS: s.tls})
 	}
-	m.spawn(p.program, inherited)
+	m.spawn(p.program, inherited, p.output)
 	if p.noBundle {
 		m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings})
 		return m
@@ -139,9 +144,13 @@ func start(t *testing.T, p plan) *master {
 }
 
 // spawn starts the process and the goroutine that reaps it.
-func (m *master) spawn(program string, inherited parcel) {
+func (m *master) spawn(program string, inherited parcel, output *os.File) {
 	m.t.Helper()
 	files := []uintptr{0, 1, 2}
+	if output != nil {
+		out := uintptr(wire.Descriptor(output))
+		files = []uintptr{0, out, out}
+	}
 	for _, f := range inherited.files {
 		files = append(files, uintptr(wire.Descriptor(f)))
 	}

@@ -106,8 +106,11 @@ func (l *lifeline) hear(stderr *os.File) {
 		if err == nil && m.Kind == wire.KindSettings {
 			l.assign(m, &p)
 		}
-		if err == nil && m.Kind == wire.KindReopen && len(p.Files) > 0 {
+		if err == nil && len(p.Files) > 0 && m.Kind == wire.KindReopen {
 			stderr = l.reopen(stderr, &p)
+		}
+		if err == nil && len(p.Files) > 0 && m.Kind == wire.KindAccess {
+			l.moveAccess(&p)
 		}
 		if err == nil {
 			l.order(m, &p)
@@ -192,9 +195,13 @@ func (l *lifeline) obey(r *rotation) {
 }
 
 // reopen has descriptor 2 lead to what came along; before "go" it is what "go"
-// will do.
+// will do. So does descriptor 1 if both led to the same pipe, which nobody reads
+// when a master says this: masters that read it do not.
 func (l *lifeline) reopen(stderr *os.File, p *wire.Packet) *os.File {
 	if l.hasStarted() {
+		if samePipe(1, 2) {
+			_ = unix.Dup3(wire.Descriptor(p.Files[0]), 1, 0)
+		}
 		_ = unix.Dup3(wire.Descriptor(p.Files[0]), 2, 0)
 		return stderr
 	}
@@ -203,6 +210,20 @@ func (l *lifeline) reopen(stderr *os.File, p *wire.Packet) *os.File {
 	}
 	stderr, p.Files = p.Files[0], p.Files[1:]
 	return stderr
+}
+
+func samePipe(a, b int) bool {
+	var one, other unix.Stat_t
+	return unix.Fstat(a, &one) == nil && unix.Fstat(b, &other) == nil &&
+		one.Mode&unix.S_IFMT == unix.S_IFIFO && one.Dev == other.Dev && one.Ino == other.Ino
+}
+
+// moveAccess has the access log go on in what came along.
+func (l *lifeline) moveAccess(p *wire.Packet) {
+	if b := l.boot.Load(); b != nil && b.access != nil {
+		b.access.move(p.Files[0])
+		p.Files = p.Files[1:]
+	}
 }
 
 // start opens the gate. Until then descriptor 2 may lead to whoever waits for the

@@ -29,7 +29,8 @@ const registering = 100 * time.Millisecond
 // generation, so a server that limits its connections loses none. What happens to
 // accepted ones is the program's: http.Server.Shutdown loses the next request of
 // kept-alive HTTP/1 clients now and then. That they lose nothing either is
-// promised by Serve alone.
+// promised by Serve alone. Nor is there an access log: what a request is, the
+// program's server knows.
 func Listeners() ([]net.Listener, error) {
 	b, err := line.prepare()
 	if err != nil {
@@ -37,6 +38,9 @@ func Listeners() ([]net.Listener, error) {
 	}
 	g := &gate{boot: b, line: line, roster: newRoster(b.slot)}
 	g.probes = newProbes(b, g.roster)
+	if b.access != nil && b.settings.Slot == 1 { // said once for all workers
+		b.log.Warn("no access log is written: this program serves by Listeners, and knows its requests alone")
+	}
 	listeners := make([]net.Listener, 0, len(b.sockets))
 	for _, socket := range b.sockets {
 		l := &gatedListener{

@@ -56,6 +56,7 @@ func routes() http.Handler {
 		<-Draining()
 		_, _ = fmt.Fprint(w, "draining")
 	})
+	mux.HandleFunc("GET /print", func(_ http.ResponseWriter, _ *http.Request) { fmt.Println("printed") })
 	mux.HandleFunc("GET /log", func(_ http.ResponseWriter, _ *http.Request) { fmt.Fprintln(os.Stderr, "logged") })
 	return mux
 }

@@ -52,7 +52,7 @@ func newServer(b *boot, handler http.Handler) (*server, error) {
 	s := &server{boot: b, roster: newRoster(b.slot), handlers: newTally(), say: line.say}
 	s.probes = newProbes(b, s.roster)
 	s.http = &http.Server{
-		Handler:           s.counted(handler),
+		Handler:           s.counted(s.recorded(handler)),
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -117,6 +117,7 @@ func (s *server) run(l *lifeline) error {
 		l.stopAccepting()
 		l.tellDraining()
 	})
+	s.access.flush()
 	return err
 }
 

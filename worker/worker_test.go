@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -257,4 +258,25 @@ func TestListeningSocketStaysNonBlocking(t *testing.T) {
 			t.Errorf("shared socket (worker killed: %v): got blocking, want non-blocking", killed)
 		}
 	}
+}
+
+// TestReopenMovesStandardOutputTooWhereBothWereOnePipe is what a master says that
+// leaves its workers to one of the release before, which reads no such pipe.
+func TestReopenMovesStandardOutputTooWhereBothWereOnePipe(t *testing.T) {
+	t.Parallel()
+	r, w, err := wire.Pipe("words")
+	check(t, err)
+	defer func() { _ = r.Close() }()
+	socket := listen(t, "tcp", "127.0.0.1:0", false)
+	m := start(t, plan{sockets: []testSocket{socket}, output: w}).admit()
+	check(t, w.Close())
+	path := filepath.Join(t.TempDir(), "log")
+	f := openAppend(t, path)
+	m.say(wire.Message{Kind: wire.KindReopen}, f)
+	check(t, f.Close())
+	m.awaitEnd(r) // no writer is left
+	c := dial(t, socket)
+	_, err = io.WriteString(c, "GET /print HTTP/1.1\r\nHost: localhost\r\n\r\nGET /log HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	check(t, err)
+	await(t, "both in the file", func() bool { return contents(t, path) == "printed\nlogged\n" })
 }

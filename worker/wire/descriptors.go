@@ -38,6 +38,7 @@ const (
 	DescriptorGone      = "gone"      // write end; closed by the death of the process
 	DescriptorCounters  = "counters"  // memfd, shared by the workers of a generation
 	DescriptorStderr    = "stderr"    // takes the place of descriptor 2 at "go"
+	DescriptorAccess    = "access"    // the access log, if there is one
 )
 
 // The descriptors of a master, besides what its anchor stores for it.
@@ -76,14 +77,14 @@ func Role() string { return role }
 
 // Take returns the inherited descriptor of that name, or nil if there is none.
 // Each can be taken once. A descriptor of a pipe or socket is non-blocking, so
-// that deadlines and Close work.
+// that deadlines and Close work, but for those of logs.
 func Take(name string) *os.File {
 	fd, ok := inherited[name]
 	if !ok {
 		return nil
 	}
 	delete(inherited, name)
-	if name == DescriptorStderr {
+	if name == DescriptorStderr || name == DescriptorAccess {
 		// The open file is the terminal's, the journal's or another program's too, and
 		// who writes there blocks by right.
 		return os.NewFile(uintptr(fd), name)

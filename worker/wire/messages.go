@@ -23,6 +23,11 @@ type Kind string
 // from it. Swap has every later handshake served from it, which Swapped says;
 // what is not prepared gives Failed. Forget drops it. A later Prepare replaces an
 // earlier one, also if it fails. Nothing of this is answered before Ready.
+//
+// Access brings along the access log that takes the place of the one inherited.
+// The release before does not know it, and ignores what it does not know from Go
+// on alone: so it is not sent before. Reopen is that release's way to say where
+// standard error leads from now on.
 const (
 	KindSettings Kind = "settings"
 	KindReady    Kind = "ready"
@@ -38,6 +43,7 @@ const (
 	KindTickets  Kind = "tickets"
 	KindSpent    Kind = "spent"   // the worker has answered as many requests as its settings say
 	KindLeaving  Kind = "leaving" // the worker has stopped accepting, whoever told it to
+	KindAccess   Kind = "access"
 )
 
 // Message is one datagram on the ctl socketpair.
@@ -110,7 +116,7 @@ func Encode(m Message) ([]byte, error) {
 func (k Kind) known() bool {
 	switch k {
 	case KindSettings, KindReady, KindFailed, KindGo, KindQuit, KindReopen,
-		KindPrepare, KindPrepared, KindSwap, KindSwapped, KindForget, KindTickets, KindSpent, KindLeaving:
+		KindPrepare, KindPrepared, KindSwap, KindSwapped, KindForget, KindTickets, KindSpent, KindLeaving, KindAccess:
 		return true
 	}
 	return false
