@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"time"
@@ -56,6 +57,9 @@ func readBundle(sealed *os.File) (*cert.Bundle, error) {
 func (m *master) boot() error {
 	logErr := m.output.configure(m.config)
 	m.log = m.output.logger(m.config).With("generation", m.generation)
+	m.logging = true
+	m.steps.write(reportLine{Relays: true})
+	m.adoptRelays()
 	switch {
 	case logErr != nil && m.hold.files[nameConfig] == nil:
 		return status.Failed(status.ExitConfig, "create the folder, or choose another file in [log]", "%v", logErr)
@@ -184,8 +188,8 @@ func (m *master) bootFailed(err error, checks []status.Check) {
 	m.steps.fail(failure{Error: f.Error(), Hint: f.Hint(), ExitCode: f.Code, Checks: checks})
 	if !m.hold.hasParent() || m.orphaned {
 		var text bytes.Buffer // written at once, or a worker's words would come between
-		f.Write(&text, m.output.file == os.Stderr && status.Coloured(os.Stderr))
-		_, _ = m.output.Write(text.Bytes())
+		f.Write(&text, m.output.files.log == os.Stderr && status.Coloured(os.Stderr))
+		m.output.print(slog.LevelError, text.Bytes())
 	}
 	m.step(handover.BootFailed)
 }
@@ -205,6 +209,7 @@ func (m *master) abandon() {
 		m.removeCreated()
 	}
 	m.forgetNew()
+	m.stopRelays(true)
 	m.forgetGeneration(m.generation)
 	m.leave(m.stop.code)
 }

@@ -34,6 +34,12 @@ func (e ending) String() string {
 	return process.Describe(e.status)
 }
 
+// orderly says whether the process was asked to end, or had no bad reason: then
+// the last line that it wrote while it served explains nothing.
+func (e ending) orderly() bool {
+	return e.err == nil && e.status.Exited() && e.status.ExitStatus() == 0
+}
+
 // exited notes how a worker ended, and tells the pool why, in the worker's own
 // words where it left some.
 func (m *master) exited(w *worker, e ending) {
@@ -41,7 +47,7 @@ func (m *master) exited(w *worker, e ending) {
 	switch {
 	case w.failed != "":
 		text = fmt.Sprintf("%s (%s)", w.failed, text)
-	case e.last != "":
+	case e.last != "" && !(w.released && e.orderly()):
 		text = fmt.Sprintf("%s; last words: %s", text, e.last)
 	}
 	if m.workers[w.slot] == w {
@@ -63,7 +69,7 @@ func (m *master) reasonOf(w *worker, e ending) string {
 		return status.EndOOM
 	case cause != pool.Lost:
 		return string(cause)
-	case e.err == nil && e.status.Exited() && e.status.ExitStatus() == 0:
+	case e.orderly():
 		return status.EndExited
 	default:
 		return status.EndCrashed

@@ -40,6 +40,7 @@ const (
 	prefixListen  = "listen."
 	prefixAdmin   = "admin."
 	prefixHook    = "hook."
+	prefixWords   = "words."
 )
 
 // beyond every boot timeout: the loop keeps the real deadline.
@@ -210,6 +211,7 @@ func (m *master) watchParent() {
 		m.post(func() {
 			m.takeWords(words)
 			m.orphaned = true
+			m.adoptRelays()
 			m.step(handover.ParentGone)
 		})
 	}()

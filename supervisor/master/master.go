@@ -56,10 +56,12 @@ type master struct {
 	counters   *wire.Counters
 	pool       *pool.Pool
 	workers    map[int]*worker // by slot
-	ends       ends            // of the own generation's pipes
-	created    []string        // unix sockets that the service made
-	createdNow []string        // paths that this generation made
-	fresh      []string        // names of descriptors that this generation opened
+	relays     map[string]*relay
+	logging    bool     // output leads where the config says
+	ends       ends     // of the own generation's pipes
+	created    []string // unix sockets that the service made
+	createdNow []string // paths that this generation made
+	fresh      []string // names of descriptors that this generation opened
 
 	past           state                // what the predecessor knew
 	draining       map[int]*drainRecord // by generation
@@ -106,6 +108,7 @@ func Run(o Options) int {
 		events:   make(chan func(), 64),
 		over:     make(chan struct{}),
 		workers:  map[int]*worker{},
+		relays:   map[string]*relay{},
 		draining: map[int]*drainRecord{},
 		steps:    &reporter{},
 		endings:  endings{lastEnds: map[int]*status.End{}},

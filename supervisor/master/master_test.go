@@ -97,19 +97,6 @@ func TestThePidFileIsLockedAgainstASecondInstance(t *testing.T) {
 	}
 }
 
-func TestTheLastWordsAreThePanicOrTheLastLine(t *testing.T) {
-	t.Parallel()
-	for want, lines := range map[string][]string{
-		"":              nil,
-		"b":             {"a", "b"},
-		"panic: broken": {"starting", "panic: broken", "goroutine 1 [running]:", "main.main()"},
-	} {
-		if got := lastWords(lines); got != want {
-			t.Errorf("last words of %q: got %q, want %q", lines, got, want)
-		}
-	}
-}
-
 func TestGenerationsAreReadFromDescriptorNames(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]int{"gone.7": 7, "accepting.12": 12, "counters.3": 3, "serve.4": 0, "gone.x": 0, "stop": 0, "mailbox.read": 0} {

@@ -1,82 +1,125 @@
 package master
 
 import (
-	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
-	"time"
 
 	"example.com/handover/supervisor/config"
-	"example.com/handover/worker/wire"
-	"golang.org/x/sys/unix"
+	"example.com/handover/supervisor/journal"
 )
 
-// output is where the supervisor and its workers write: standard error, or the
-// log file.
+// output is where the supervisor writes what it and its workers have to say:
+// standard error, or the log file. The loop alone changes where it leads; any
+// goroutine may write. That it cannot be written never stops anybody: what was
+// lost is counted, and said as soon as something can be said again.
 type output struct {
-	file   *os.File
-	format string // text or json
-	mu     sync.Mutex
+	files  logFiles // owned by the loop
+	format string   // text or json; like marks it is fixed once workers have begun
+	marks  bool     // lines begin with a priority: they go to standard error, which journald reads
+
+	mu   sync.Mutex
+	file *os.File // files.log
+	lost int      // lines, since a write failed
+	torn bool     // what was written last does not end its line
 }
 
-func newOutput() *output { return &output{file: os.Stderr, format: "text"} }
+func newOutput() *output {
+	return &output{files: logFiles{log: os.Stderr}, file: os.Stderr, format: "text", marks: readByJournal(os.Stderr)}
+}
+
+func readByJournal(f *os.File) bool {
+	return f == os.Stderr && journal.Reads(f, os.Getenv(journal.Variable))
+}
 
 // configure opens what the config names.
 func (o *output) configure(c *config.Config) error {
 	if c.Log.Format == "json" {
 		o.format = "json"
 	}
-	return o.open(c.Log.File)
-}
-
-// open begins to write to a file, or to standard error where path is empty. On
-// an error everything stays as it was.
-func (o *output) open(path string) error {
-	file := os.Stderr
-	if path != "" {
-		f, err := openLog(path)
-		if err != nil {
-			return fmt.Errorf("open log file: %w", err)
-		}
-		file = f
+	if err := o.open(c); err != nil {
+		return err
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.file != os.Stderr {
-		_ = o.file.Close()
-	}
-	o.file = file
+	o.marks = readByJournal(o.file)
 	return nil
 }
 
-// openLog opens a file or a device. A named pipe would block whoever writes into
-// it, or opens it, for as long as nobody reads.
-func openLog(path string) (*os.File, error) {
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0o640)
+// open begins to write to the files as they are found now under their names. On
+// an error everything stays as it was.
+func (o *output) open(c *config.Config) error {
+	files, err := openLogs(c.Log.File, c.Log.Access)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+		return err
 	}
-	var stat unix.Stat_t
-	var fs unix.Statfs_t
-	// An anonymous pipe, such as /dev/stdout may lead to, has a reader.
-	named := unix.Fstatfs(fd, &fs) != nil || fs.Type != unix.PIPEFS_MAGIC
-	if err := unix.Fstat(fd, &stat); err == nil && stat.Mode&unix.S_IFMT == unix.S_IFIFO && named {
-		_ = unix.Close(fd)
-		return nil, fmt.Errorf("found a named pipe at %q, expected a file", path)
-	}
-	_ = unix.SetNonblock(fd, false)
-	return os.NewFile(uintptr(fd), path), nil
+	before := o.files
+	o.files = files
+	o.mu.Lock()
+	o.file = files.log
+	o.mu.Unlock()
+	closeOwn(before.log)
+	closeOwn(before.access)
+	return nil
 }
 
-// Write writes whole lines from several goroutines.
+// Write writes whole lines from several goroutines. It reports no error: those
+// who log have nobody to tell.
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.file.Write(b)
+	if o.lost > 0 {
+		o.admit()
+	}
+	o.put(b)
+	return len(b), nil
+}
+
+// put writes lines or counts them as lost. The first lost ones are complained of
+// on standard error, if that is another place.
+func (o *output) put(b []byte) {
+	if o.torn {
+		b = append([]byte{'\n'}, b...)
+	}
+	n, err := o.file.Write(b)
+	if n > 0 {
+		o.torn = b[n-1] != '\n'
+	}
+	if err == nil {
+		return
+	}
+	if o.lost == 0 && o.file != os.Stderr {
+		_, _ = fmt.Fprintf(os.Stderr, "error: log is not written: %v\n", err)
+	}
+	o.lost += max(1, bytes.Count(b[n:], []byte{'\n'}))
+}
+
+// admit says how many lines were lost, if it can be written.
+func (o *output) admit() {
+	lost := o.lost
+	var record bytes.Buffer
+	slog.New(o.handler(&record, slog.LevelInfo)).Error("log lines were lost", "lines", lost)
+	if o.put(record.Bytes()); o.lost == lost {
+		o.lost = 0
+	} else {
+		o.lost = lost // the record itself was none of them
+	}
+}
+
+// handler returns a handler of the log's format that writes to w.
+func (o *output) handler(w io.Writer, level slog.Level) slog.Handler {
+	options := &slog.HandlerOptions{Level: level}
+	switch {
+	case o.marks && o.format == "json":
+		return journal.JSON(w, options)
+	case o.marks:
+		return journal.Text(w, options)
+	case o.format == "json":
+		return slog.NewJSONHandler(w, options)
+	default:
+		return slog.NewTextHandler(w, options)
+	}
 }
 
 func (o *output) logger(c *config.Config) *slog.Logger {
@@ -84,88 +127,18 @@ func (o *output) logger(c *config.Config) *slog.Logger {
 	if c != nil {
 		_ = level.UnmarshalText([]byte(c.Log.Level))
 	}
-	options := &slog.HandlerOptions{Level: level}
-	if o.format == "json" {
-		return slog.New(slog.NewJSONHandler(o, options))
-	}
-	return slog.New(slog.NewTextHandler(o, options))
+	return slog.New(o.handler(o, level))
 }
 
 // say prints a line for a human.
-func (o *output) say(format string, args ...any) { _, _ = fmt.Fprintf(o, format+"\n", args...) }
-
-// wordsWait bounds the wait for the last output of an ended worker whose own
-// children still hold its standard error.
-const wordsWait = 100 * time.Millisecond
-
-// wordsKept is how many of the last lines are remembered.
-const wordsKept = 8
-
-// words relays what a worker writes to its standard error until it is told
-// "go": from then on it writes to ours, since this master may leave before it.
-type words struct {
-	file  *os.File
-	ended chan struct{}
-	lines []string // owned by the reader until ended is closed
+func (o *output) say(format string, args ...any) {
+	o.print(slog.LevelInfo, fmt.Appendf(nil, format+"\n", args...))
 }
 
-// listenToWords returns the end that the worker gets.
-func (w *worker) listenToWords(to io.Writer, name string) (*os.File, error) {
-	r, end, err := wire.Pipe("stderr")
-	if err != nil {
-		return nil, err
+// print writes lines for a human.
+func (o *output) print(level slog.Level, text []byte) {
+	if o.marks {
+		text = journal.Mark(level, text)
 	}
-	// What the worker inherits must block, or its writes would be lost when the
-	// pipe is full.
-	if err := unix.SetNonblock(wire.Descriptor(end), false); err != nil {
-		_ = r.Close()
-		_ = end.Close()
-		return nil, err
-	}
-	w.words = &words{file: r, ended: make(chan struct{})}
-	go w.words.relay(to, name)
-	return end, nil
-}
-
-func (w *words) relay(to io.Writer, name string) {
-	defer close(w.ended)
-	reader := bufio.NewReaderSize(w.file, 4096)
-	for {
-		line, err := reader.ReadSlice('\n')
-		if text := strings.TrimRight(string(line), "\r\n"); text != "" {
-			_, _ = fmt.Fprintf(to, "%s: %s\n", name, text)
-			w.lines = append(w.lines, text)
-			if len(w.lines) > wordsKept {
-				w.lines = w.lines[1:]
-			}
-		}
-		if err != nil && err != bufio.ErrBufferFull {
-			return
-		}
-	}
-}
-
-// finish ends the relay and returns the last words, in one line.
-func (w *words) finish() string {
-	if w == nil {
-		return ""
-	}
-	_ = w.file.SetReadDeadline(time.Now().Add(wordsWait))
-	<-w.ended
-	_ = w.file.Close()
-	return lastWords(w.lines)
-}
-
-// lastWords picks what tells most: the panic or fatal error if there is one,
-// and the last line otherwise.
-func lastWords(lines []string) string {
-	for _, l := range lines {
-		if strings.HasPrefix(l, "panic: ") || strings.HasPrefix(l, "fatal error: ") {
-			return l
-		}
-	}
-	if len(lines) == 0 {
-		return ""
-	}
-	return lines[len(lines)-1]
+	_, _ = o.Write(text)
 }

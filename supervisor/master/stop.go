@@ -199,6 +199,7 @@ func (m *master) lookDrained() {
 	}
 	m.closeServer()
 	m.removeDrained()
+	m.stopRelays(true)
 	m.log.Info("stopped")
 	m.step(handover.Drained)
 }

@@ -7,12 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"example.com/handover/signals"
 	"example.com/handover/supervisor/control"
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/supervisor/notify"
 	"example.com/handover/supervisor/status"
-	"example.com/handover/worker/wire"
 )
 
 // declareReady lets the predecessor leave. That it cannot be told because it
@@ -54,6 +52,7 @@ func (m *master) release() {
 	// What the workers are about to hold the anchor must have before them: a master
 	// that is killed in between would leave sockets that no other could take over.
 	m.storeFresh()
+	m.storeRelays()
 	m.anchor.store(nameConfig, m.accepted)
 	m.anchor.store(nameBundle, m.bundle.File())
 	m.obey(m.pool.Release(time.Now()))
@@ -202,21 +201,4 @@ func (m *master) urls() []string {
 		}
 	}
 	return urls
-}
-
-// reopen opens the log file anew and passes it to every worker. A successor that
-// boots may have opened the old one already, and is told as well.
-func (m *master) reopen() error {
-	if code, ok := signals.Reopen.Byte(); ok && m.successor != nil {
-		_, _ = m.mailbox.write.Write([]byte{code})
-	}
-	if err := m.output.open(m.config.Log.File); err != nil {
-		m.log.Error("log files not reopened", "error", err)
-		return err
-	}
-	for _, w := range m.workers {
-		w.say(wire.KindReopen, m.output.file)
-	}
-	m.log.Info("log files reopened")
-	return nil
 }

@@ -37,6 +37,7 @@ type successor struct {
 	reader   sync.WaitGroup
 	failure  *failure
 	made     []string
+	relays   bool // it passes on what workers write
 
 	mu      sync.Mutex
 	lines   []reportLine // said and not heard yet
@@ -48,6 +49,8 @@ type reportLine struct {
 	Step *status.Step `json:"step,omitempty"`
 	Fail *failure     `json:"fail,omitempty"`
 	Made string       `json:"made,omitempty"` // a path, to be removed if the boot fails
+
+	Relays bool `json:"relays,omitempty"` // it reads the pipes of words; the release before does not
 }
 
 // failure says why a generation could not boot.
@@ -161,6 +164,7 @@ func (m *master) hear(s *successor) {
 		if line.Fail != nil {
 			s.failure = line.Fail
 		}
+		s.relays = s.relays || line.Relays
 		if line.Made != "" {
 			s.made = append(s.made, line.Made)
 		}
@@ -288,6 +292,7 @@ func (m *master) handOn() {
 	m.next.part(moved)
 	m.closeServer()
 	m.hooks.Close() // what they say from here on the successor reads
+	m.leaveRelays()
 	words := m.snapshot()
 	words.Hooks, _ = m.hooks.Pause()
 	if words, f, err := words.encode(); err == nil {

@@ -2,7 +2,6 @@ package master
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -21,10 +20,12 @@ type worker struct {
 	process  *process.Process
 	ctl      *wire.Packets
 	probe    *wire.Packets
-	words    *words
+	relay    *relay
 	settings *wire.Settings
 	failed   string // what it said of itself
 	vital    vital
+	released bool     // it was told "go"
+	access   *os.File // the access log that it has
 }
 
 func (w *worker) id() workerID {
@@ -58,6 +59,8 @@ func (m *master) obey(actions []pool.Action) {
 			m.prove(w)
 		case pool.Go:
 			w.say(wire.KindGo)
+			w.released = true
+			m.passAccess(w)
 		case pool.Retire:
 			_ = w.process.Signal(syscall.SIGTERM)
 		case pool.Dump:
@@ -171,14 +174,12 @@ func (m *master) launch(slot int) (*worker, error) {
 		_ = w.ctl.Close()
 		return nil, err
 	}
-	wordsEnd, err := w.listenToWords(m.output, fmt.Sprintf("worker %d.%d", m.generation, slot))
-	if err == nil {
+	if w.relay, err = m.relayOf(slot); err == nil {
 		var files []process.Named
-		files, w.settings = m.equip(slot, ctlEnd, probeEnd)
+		files, w.settings = m.equip(w, ctlEnd, probeEnd)
 		w.process, err = process.Start(process.Spec{
-			Path: path, Args: args, Env: env, Files: files, Output: wordsEnd, Role: wire.RoleWorker, Credential: credential,
+			Path: path, Args: args, Env: env, Files: files, Output: w.relay.end, Role: wire.RoleWorker, Credential: credential,
 		})
-		_ = wordsEnd.Close()
 		if err == nil && m.bundle != nil {
 			err = w.assign(m.bundle.File())
 		}
@@ -204,14 +205,14 @@ func (w *worker) assign(bundle *os.File) error {
 func (w *worker) close() {
 	_ = w.ctl.Close()
 	_ = w.probe.Close()
-	w.words.finish()
 	if w.process != nil {
 		_ = w.process.Close()
 	}
 }
 
-// equip lists a worker's descriptors and settings.
-func (m *master) equip(slot int, ctl, probe *os.File) ([]process.Named, *wire.Settings) {
+// equip lists a worker's descriptors and settings. One of the release before puts
+// what is called stderr in the place of descriptor 2 at "go", which it is already.
+func (m *master) equip(w *worker, ctl, probe *os.File) ([]process.Named, *wire.Settings) {
 	files := []process.Named{
 		{Name: wire.DescriptorControl, File: ctl},
 		{Name: wire.DescriptorProbe, File: probe},
@@ -219,10 +220,13 @@ func (m *master) equip(slot int, ctl, probe *os.File) ([]process.Named, *wire.Se
 		{Name: wire.DescriptorAccepting, File: m.ends.accepting},
 		{Name: wire.DescriptorGone, File: m.ends.gone},
 		{Name: wire.DescriptorCounters, File: m.ends.counters},
-		{Name: wire.DescriptorStderr, File: m.output.file},
+		{Name: wire.DescriptorStderr, File: w.relay.end},
+	}
+	if w.access = m.output.files.access; w.access != nil {
+		files = append(files, process.Named{Name: wire.DescriptorAccess, File: w.access})
 	}
 	s := &wire.Settings{
-		Generation: m.generation, Slot: slot, MinVersion: m.config.TLS.Version(), SNI: m.config.TLS.SNI, Tickets: m.past.Tickets.keys(),
+		Generation: m.generation, Slot: w.slot, MinVersion: m.config.TLS.Version(), SNI: m.config.TLS.SNI, Tickets: m.past.Tickets.keys(),
 		KeepaliveGrace: m.config.KeepaliveGrace, GracefulTimeout: m.config.GracefulTimeout,
 		LogFormat: m.output.format, LogLevel: m.config.Log.Level, Limits: limitsOf(m.config.Limits), MaxRequests: m.drawRequests(), SayLeaving: true,
 	}
@@ -254,7 +258,7 @@ func (m *master) listenTo(w *worker) {
 		status, err := w.process.Wait()
 		_ = w.ctl.CloseRead() // a grandchild may hold the other end
 		<-heard
-		last := w.words.finish()
+		last := w.relay.finish()
 		w.close()
 		m.post(func() { m.exited(w, ending{status: status, err: err, last: last}) })
 	}()
