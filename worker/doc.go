@@ -76,6 +76,14 @@
 // Probes are asked for no certificate and get no ticket; one that names a pair is
 // served whatever the policy.
 //
+// # Access log
+//
+// Where the configuration asks for one, Serve writes a line for each client's
+// request when its handler returns, or takes the connection over. A request that
+// net/http itself refuses reaches no handler and has none, nor has one that is cut
+// at graceful_timeout. Of a program that uses Listeners there is no access log. A
+// killed worker loses the lines that came while one write was under way.
+//
 // # What it refuses
 //
 // It does not serve a process that no supervisor started, never turns a listening

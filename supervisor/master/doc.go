@@ -46,6 +46,20 @@
 // Why a command to stop becomes a signal to the anchor: what a stop is, and what a
 // second one means, is decided there, and systemd hears of it at once.
 //
+// Why workers do not write to the log themselves: it would have them unnamed, as
+// text among JSON, and without journald's priorities, and each reopening would
+// have to reach every one of them, in all generations. So each slot has a pipe,
+// whose read end outlives masters as the other descriptors of a generation do. A
+// master that is killed takes along what it has read and not written: one read of
+// each pipe, 16 KiB at most. To copy with tee(2) and consume afterwards would write
+// those lines twice instead, and costs every line a second system call. A master
+// that is stopped leaves its workers 1 MiB each (less where there are more than
+// 16) before what they write blocks, as it would on any pipe.
+//
+// Why the access log is the workers' all the same: it is one write(2) a request to
+// a file that they share, and nothing in it has to be said of who wrote it but
+// what they know themselves.
+//
 // Why a certificate that is not valid yet is refused and tried again later,
 // rather than kept: by then the disk may hold a better one.
 package master
