@@ -280,3 +280,24 @@ func TestReopenMovesStandardOutputTooWhereBothWereOnePipe(t *testing.T) {
 	check(t, err)
 	await(t, "both in the file", func() bool { return contents(t, path) == "printed\nlogged\n" })
 }
+
+func TestAProgramWithAServerOfItsOwnIsToldThatItHasNoAccessLog(t *testing.T) {
+	t.Parallel()
+	r, w, err := wire.Pipe("words")
+	check(t, err)
+	defer func() { _ = r.Close() }()
+	path := filepath.Join(t.TempDir(), "access")
+	socket := listenTLS(t)
+	m := start(t, plan{program: "foreign", sockets: []testSocket{socket}, access: openAppend(t, path), output: w}).admit()
+	check(t, w.Close())
+	check(t, r.SetReadDeadline(time.Now().Add(patience)))
+	if got, err := bufio.NewReader(r).ReadString('\n'); !strings.Contains(got, "no access log is written") {
+		t.Errorf("got %q, %v; want that there is none", got, err)
+	}
+	mustPost(t, dial(t, socket), 1)
+	m.drain()
+	m.awaitExit(0)
+	if got := contents(t, path); got != "" {
+		t.Errorf("access log: got %q, want nothing", got)
+	}
+}

@@ -55,17 +55,8 @@ func readBundle(sealed *os.File) (*cert.Bundle, error) {
 // boot opens what the config asks for and starts the workers, which wait for
 // their certificates. An error means that nothing was started.
 func (m *master) boot() error {
-	logErr := m.output.configure(m.config)
-	m.log = m.output.logger(m.config).With("generation", m.generation)
-	m.logging = true
-	m.steps.write(reportLine{Relays: true})
-	m.adoptRelays()
-	switch {
-	case logErr != nil && m.hold.files[nameConfig] == nil:
-		return status.Failed(status.ExitConfig, "create the folder, or choose another file in [log]", "%v", logErr)
-	case logErr != nil:
-		// In place of a killed master: the service must not fall for its log.
-		m.log.Error("logging to standard error", "error", logErr)
+	if err := m.beginLog(); err != nil {
+		return err
 	}
 	if m.past.Started.IsZero() {
 		m.past.Started = time.Now()

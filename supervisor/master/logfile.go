@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"example.com/handover/signals"
+	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
 	"golang.org/x/sys/unix"
 )
@@ -61,6 +62,31 @@ func closeOwn(f *os.File) {
 	if f != nil && f != os.Stderr && f != os.Stdout {
 		_ = f.Close()
 	}
+}
+
+// beginLog begins to log as the config says, and to pass on what workers write.
+func (m *master) beginLog() error {
+	err := m.output.configure(m.config)
+	restarted := m.hold.files[nameConfig] != nil
+	if err != nil && restarted {
+		// In place of a killed master: the service must not fall for its logs. What can
+		// still be opened is.
+		rest := *m.config
+		rest.Log.Access = ""
+		_ = m.output.configure(&rest)
+	}
+	m.log = m.output.logger(m.config).With("generation", m.generation)
+	m.logging = true
+	m.steps.write(reportLine{Relays: true})
+	m.adoptRelays()
+	if err == nil {
+		return nil
+	}
+	if !restarted {
+		return status.Failed(status.ExitConfig, "create the folder, or choose another file in [log]", "%v", err)
+	}
+	m.log.Error("logging to what could be opened", "error", err)
+	return nil
 }
 
 // reopen opens the log files anew and passes the access log to every worker. A

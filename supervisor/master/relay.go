@@ -127,6 +127,9 @@ func (r *relay) pass(b []byte) int {
 		}
 		r.line(line)
 		rest = after
+		if r.out.Len() > grown {
+			r.flush()
+		}
 	}
 	if len(rest) == cap(b) {
 		n := cut(rest)
@@ -172,6 +175,9 @@ func (r *relay) line(b []byte) {
 	r.out.WriteString(printable(text))
 	r.out.WriteByte('\n')
 }
+
+// grown bounds out: short lines take many times their length.
+const grown = 64 << 10
 
 func (r *relay) flush() {
 	if r.out.Len() > 0 {

@@ -13,7 +13,7 @@ type words struct {
 }
 
 func (w *words) note(line string) {
-	line = line[:min(len(line), wordsKept)]
+	line = strings.Clone(line[:min(len(line), wordsKept)]) // without the rest in memory
 	if isFatal(line) {
 		w.fatal = line
 	}
