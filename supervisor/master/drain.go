@@ -69,6 +69,7 @@ func (m *master) watchDraining() {
 		m.await(ofGeneration(nameAccepting, g), func() { m.acceptingEnded(g) })
 		m.await(ofGeneration(nameGone, g), func() { m.goneEnded(g) })
 	}
+	m.dropStrays()
 	m.cutOldest()
 }
 

@@ -43,6 +43,7 @@ func (e ending) orderly() bool {
 // exited notes how a worker ended, and tells the pool why, in the worker's own
 // words where it left some.
 func (m *master) exited(w *worker, e ending) {
+	m.loseReach(w)
 	text := e.String()
 	switch {
 	case w.failed != "":

@@ -41,6 +41,7 @@ const (
 	prefixAdmin   = "admin."
 	prefixHook    = "hook."
 	prefixWords   = "words."
+	prefixCtl     = "ctl."
 )
 
 // beyond every boot timeout: the loop keeps the real deadline.

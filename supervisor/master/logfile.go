@@ -102,6 +102,9 @@ func (m *master) reopen() error {
 	for _, w := range m.workers {
 		m.passAccess(w)
 	}
+	if f := m.output.files.access; f != nil && f != os.Stdout {
+		m.passOn(wire.KindAccess, f)
+	}
 	m.log.Info("log files reopened")
 	return nil
 }

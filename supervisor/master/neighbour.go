@@ -68,7 +68,7 @@ func (h *holding) strays(generation int) []string {
 		case kind+"." == prefixHook || kind+"." == prefixListen || kind+"." == prefixAdmin: // numbered otherwise
 		case kind == "activated": // the anchor's name for what it has from systemd, which numbers it
 		case kind == nameServe || kind == nameAccepting || kind == nameGone || kind == nameCounters:
-		case kind == "words": // what lies in a pipe of workers outlives them: its own end says when it is over
+		case kind+"." == prefixWords: // what lies in a pipe of workers outlives them: its own end says when it is over
 		default:
 			list = append(list, name)
 		}

@@ -25,6 +25,7 @@ type worker struct {
 	failed   string // what it said of itself
 	vital    vital
 	released bool     // it was told "go"
+	reach    *os.File // a copy of its ctl, until then
 	access   *os.File // the access log that it has
 }
 
@@ -60,6 +61,7 @@ func (m *master) obey(actions []pool.Action) {
 		case pool.Go:
 			w.say(wire.KindGo)
 			w.released = true
+			m.keepReach(w)
 			m.passAccess(w)
 		case pool.Retire:
 			_ = w.process.Signal(syscall.SIGTERM)
@@ -166,12 +168,15 @@ func (m *master) launch(slot int) (*worker, error) {
 	}
 	defer func() { _ = probeEnd.Close() }()
 	w := &worker{slot: slot}
+	w.reach, _ = wire.Duplicate(ctl) // without it only a reopening passes it by
 	if w.ctl, err = wire.NewPackets(ctl); err != nil {
 		_ = probe.Close()
+		closeOwn(w.reach)
 		return nil, err
 	}
 	if w.probe, err = wire.NewPackets(probe); err != nil {
 		_ = w.ctl.Close()
+		closeOwn(w.reach)
 		return nil, err
 	}
 	if w.relay, err = m.relayOf(slot); err == nil {
@@ -186,6 +191,7 @@ func (m *master) launch(slot int) (*worker, error) {
 	}
 	if err != nil {
 		w.close()
+		closeOwn(w.reach)
 		return nil, err
 	}
 	return w, nil
