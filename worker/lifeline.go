@@ -22,6 +22,7 @@ import (
 type lifeline struct {
 	ctl       *wire.Packets // read by hear alone; written by Serve or Listeners, then by obey
 	err       error         // why there is none
+	loose     error         // why this process is not confined
 	accepting *os.File
 	gone      *os.File // held, for the garbage collector would close it; ends with the process
 
@@ -59,6 +60,7 @@ func tie() *lifeline {
 		return l
 	}
 	name()
+	l.loose = confine()
 	// Caught and dropped rather than ignored: an ignored signal would stay ignored
 	// in every program that a handler starts (execve(2)).
 	// SIGPIPE among them: a reader of the log that goes away must not take requests
@@ -265,6 +267,9 @@ func (l *lifeline) prepare() (*boot, error) {
 	}
 	if l.taken.Swap(true) {
 		return nil, errServedTwice
+	}
+	if l.loose != nil {
+		return nil, l.fail(l.loose)
 	}
 	b, err := newBoot(<-l.settings)
 	if err != nil {

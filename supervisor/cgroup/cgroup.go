@@ -20,6 +20,17 @@ func OOMKills() (count uint64, ok bool) { return machine.oomKills() }
 // least that it or one above it is given. Without a limit it is unknown.
 func MemoryLimit() (bytes int64, ok bool) { return machine.memoryLimit() }
 
+// Share returns what each of so many processes may have of a limit, so that a
+// tenth is left for what none of them counts as its own, and at most the given
+// bytes. A limit and a most of 0 are unknown; where both are, so is the share: 0.
+func Share(limit int64, processes int, most int64) int64 {
+	share := limit / 10 * 9 / int64(max(1, processes))
+	if share == 0 || most > 0 && most < share {
+		return most
+	}
+	return share
+}
+
 // view is where cgroups are read from.
 type view struct {
 	proc string // in place of /proc/self

@@ -97,3 +97,26 @@ func TestWithoutProcNothingIsKnown(t *testing.T) {
 		t.Error("kills: known, want unknown")
 	}
 }
+
+func TestAShareLeavesATenthAndIsNeverAboveTheMost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		limit     int64
+		processes int
+		most      int64
+		want      int64
+	}{
+		{1000, 1, 0, 900},
+		{1000, 3, 0, 300},
+		{1000, 3, 200, 200},
+		{1000, 3, 400, 300},
+		{1000, 0, 0, 900},
+		{0, 3, 400, 400},
+		{0, 3, 0, 0},
+		{1 << 61, 1, 0, 1 << 61 / 10 * 9},
+	} {
+		if got := Share(c.limit, c.processes, c.most); got != c.want {
+			t.Errorf("share of %d for %d, at most %d: got %d, want %d", c.limit, c.processes, c.most, got, c.want)
+		}
+	}
+}

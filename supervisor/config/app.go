@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"example.com/handover/supervisor/process"
 )
 
 // WithCommand returns a copy of c whose workers are that program, whatever c
@@ -27,7 +29,7 @@ func WithCommand(c *Config, command []string) (*Config, error) {
 		return nil, failure([]Problem{{Message: fmt.Sprintf("command %q: %s", command[0], reason), Hint: hint}})
 	}
 	changed := *c
-	changed.App = App{Command: withPath(command, path)}
+	changed.App = App{Command: withPath(command, path), Env: c.App.Env}
 	return &changed, nil
 }
 
@@ -87,8 +89,29 @@ func (r *reader) app(a *App) {
 		set = append(set, "proxy")
 		r.proxy(&a.Proxy)
 	}
+	r.environment(a.Env)
 	if len(set) > 1 {
 		r.report("app", "", "key %q: found %s, expected at most one of command, files and proxy", "app", strings.Join(set, " and "))
+	}
+}
+
+// environment checks the list that workers get theirs from.
+func (r *reader) environment(list []string) {
+	seen := map[string]bool{}
+	for i, entry := range list {
+		at := index("app.env", i)
+		name, _, _ := strings.Cut(entry, "=")
+		switch {
+		case name == "" || strings.ContainsAny(name, " \t\n\x00"):
+			r.report(at, "", `key %q: found %q, expected NAME or NAME=VALUE, such as "PATH" or "LANG=C"`, at, entry)
+		case strings.ContainsRune(entry, 0):
+			r.report(at, "", "key %q: found %q, expected NAME or NAME=VALUE: it holds a zero byte", at, entry)
+		case seen[name]:
+			r.report(at, "leave one out", "key %q: found %q, which an earlier entry names too", at, name)
+		case process.Misleads(name):
+			r.report(at, "leave it out", "key %q: found %q, which is between the supervisor and those who start it or are started by it", at, name)
+		}
+		seen[name] = true
 	}
 }
 

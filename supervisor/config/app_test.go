@@ -57,7 +57,7 @@ func TestWithCommandReplacesTheApp(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir) // so not parallel
 	executable(t, filepath.Join(dir, "myapp"))
-	c := accept(t, "workers = 3\n[app]\nfiles = \"/\"")
+	c := accept(t, "workers = 3\n[app]\nfiles = \"/\"\nenv = [\"PATH\", \"LANG=C\"]")
 	before := *c
 	command := []string{"./myapp", "-v"}
 	got, err := WithCommand(c, command)
@@ -65,7 +65,7 @@ func TestWithCommandReplacesTheApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := before
-	want.App = App{Command: []string{filepath.Join(dir, "myapp"), "-v"}}
+	want.App = App{Command: []string{filepath.Join(dir, "myapp"), "-v"}, Env: []string{"PATH", "LANG=C"}}
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got %+v, want %+v", *got, want)
 	}

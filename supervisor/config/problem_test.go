@@ -190,6 +190,10 @@ var refusals = []struct {
 	{"proxy with port 0", "[app]\nproxy = \"http://a:0\"", 2, "app.proxy", `its port is "0"`, ""},
 	{"proxy with a query", "[app]\nproxy = \"http://a?b\"", 2, "app.proxy", "would be lost", ""},
 	{"proxy without socket", "[app]\nproxy = \"unix:\"", 2, "app.proxy", "expected the path of a socket", ""},
+	{"variable without a name", "[app]\nenv = [\"=x\"]", 2, "app.env[0]", `found "=x", expected NAME or NAME=VALUE`, ""},
+	{"variable with a zero byte", "[app]\nenv = [\"A=\\u0000\"]", 2, "app.env[0]", "zero byte", ""},
+	{"variable twice", "[app]\nenv = [\"A\",\n\"A=1\"]", 3, "app.env[1]", `found "A", which an earlier entry names too`, "leave one out"},
+	{"variable of the supervisor", "[app]\nenv = [\"NOTIFY_SOCKET\"]", 2, "app.env[0]", `found "NOTIFY_SOCKET"`, "leave it out"},
 	{"format", "[log]\nformat = \"xml\"", 2, "log.format", `found "xml", expected auto, text or json`, ""},
 	{"level", "[log]\nlevel = \"warning\"", 2, "log.level", `found "warning", expected debug, info, warn or error`, `did you mean "warn"?`},
 }

@@ -153,6 +153,9 @@ func (m *master) post1(f func()) {
 func (m *master) launch(slot int) (*worker, error) {
 	path, args, env := m.command()
 	credential, err := credentialOf(m.config)
+	if err == nil {
+		err = allowFiles(m.config.Limits.Files)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +186,8 @@ func (m *master) launch(slot int) (*worker, error) {
 		var files []process.Named
 		files, w.settings = m.equip(w, ctlEnd, probeEnd)
 		w.process, err = process.Start(process.Spec{
-			Path: path, Args: args, Env: env, Files: files, Output: w.relay.end, Role: wire.RoleWorker, Credential: credential,
+			Path: path, Args: args, Env: env, Files: files, Output: w.relay.end, Role: wire.RoleWorker,
+			Credential: credential, NoNewPrivs: true,
 		})
 		if err == nil && m.bundle != nil {
 			err = w.assign(m.bundle.File())

@@ -22,6 +22,7 @@ type Spec struct {
 	Output     *os.File // for 1 and 2; nil: those of this process
 	Role       string
 	Credential *syscall.Credential // nil: as this process
+	NoNewPrivs bool                // whatever it executes gains no rights by that
 }
 
 // Named is a descriptor and the name it is passed on under.
@@ -55,7 +56,7 @@ func Start(s Spec) (*Process, error) {
 	env = append(env, wire.RoleVariable+"="+s.Role, wire.DescriptorsVariable+"="+strings.Join(names, ":"))
 	pidfd := -1
 	attr := &syscall.ProcAttr{Env: env, Files: fds, Sys: &syscall.SysProcAttr{PidFD: &pidfd, Credential: s.Credential}}
-	pid, _, err := syscall.StartProcess(s.Path, s.Args, attr)
+	pid, err := execute(s, attr)
 	runtime.KeepAlive(s)
 	if err != nil {
 		return nil, fmt.Errorf("start %q: %w", s.Path, err)
@@ -69,6 +70,28 @@ func Start(s Spec) (*Process, error) {
 	}
 	start, _ := startTime(pid)
 	return &Process{Pid: pid, Start: start, pidfd: watched(pidfd)}, nil
+}
+
+// execute forks and executes. no_new_privs belongs to a thread, is passed on by
+// fork and execve, and is never taken back (prctl(2)): so a thread that lives for
+// this alone sets it. It then holds for every thread of the child from the first
+// instruction on. To set it in the child would take syscall.AllThreadsSyscall,
+// which fails in programs with cgo.
+func execute(s Spec, attr *syscall.ProcAttr) (pid int, err error) {
+	if !s.NoNewPrivs {
+		pid, _, err = syscall.StartProcess(s.Path, s.Args, attr)
+		return pid, err
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+		if err = os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)); err == nil {
+			pid, _, err = syscall.StartProcess(s.Path, s.Args, attr)
+		}
+	}()
+	<-done
+	return pid, err
 }
 
 // Find opens a process that is not this one's child. With start other than 0

@@ -37,6 +37,15 @@ func child(order string) {
 		answer := wire.Take("answer")
 		_, _ = fmt.Fprint(answer, wire.Role(), " ", wire.Inherited())
 		os.Exit(0)
+	case "confess": // what of its status it was asked for
+		answer := wire.Take("answer")
+		status, _ := os.ReadFile("/proc/self/status")
+		for line := range strings.Lines(string(status)) {
+			if strings.HasPrefix(line, "NoNewPrivs:") {
+				_, _ = io.WriteString(answer, strings.Join(strings.Fields(line), " "))
+			}
+		}
+		os.Exit(0)
 	case "complain":
 		_, _ = io.WriteString(os.Stdout, "this is standard output, ")
 		_, _ = io.WriteString(os.Stderr, "this is standard error")
@@ -337,5 +346,42 @@ func TestEnvironmentLeavesOutWhatMisleads(t *testing.T) {
 	own := []string{"PATH=/bin", "HANDOVER_ANCHOR=7", "LISTEN_FDS=1", "NOTIFY_SOCKET=/n", "NOTIFY_SOCKETS=kept", "WATCHDOG_USEC=1", "TABLEFLIP_X=1", "MAINPID=1"}
 	if got, want := Environment(own), []string{"PATH=/bin", "NOTIFY_SOCKETS=kept"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestAListIsTheWholeEnvironment(t *testing.T) {
+	t.Parallel()
+	own := []string{"PATH=/bin", "SECRET=x", "TWICE=1", "TWICE=2", "EMPTY=", "LISTEN_FDS=1"}
+	list := []string{"PATH", "TWICE", "EMPTY", "MISSING", "LANG=C", "EQUATION=a=b", "LISTEN_FDS", "MAINPID=7"}
+	want := []string{"PATH=/bin", "TWICE=2", "EMPTY=", "LANG=C", "EQUATION=a=b"}
+	if got := Listed(own, list); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := OrElse(OrElse(want, "LANG", "de"), "ELSE", "1"); !slices.Equal(got, append(want, "ELSE=1")) {
+		t.Errorf("with a default of each: got %q, want ELSE added alone", got)
+	}
+}
+
+// TestOnlyTheChildLosesItsPrivileges starts others afterwards: no thread of this
+// process may have been left behind without.
+func TestOnlyTheChildLosesItsPrivileges(t *testing.T) {
+	t.Parallel()
+	confess := func(noNewPrivs bool) string {
+		r, w := pipe(t)
+		p := start(t, "confess", Spec{Files: []Named{{"answer", w}}, NoNewPrivs: noNewPrivs})
+		_ = w.Close()
+		said := readAll(t, r)
+		if _, err := p.Wait(); err != nil {
+			t.Error(err)
+		}
+		return said
+	}
+	if got := confess(true); got != "NoNewPrivs: 1" {
+		t.Errorf("a child that is to have no new privileges: got %q, want 1", got)
+	}
+	for range 8 {
+		if got := confess(false); got != "NoNewPrivs: 0" {
+			t.Errorf("another child afterwards: got %q, want 0", got)
+		}
 	}
 }

@@ -16,6 +16,13 @@ const (
 	FirstDescriptor     = 3
 )
 
+// The environment variables by which a worker is told what it has to do to itself
+// before anything else: its settings come when user code may be running.
+const (
+	UmaskVariable = "HANDOVER_UMASK" // octal
+	FilesVariable = "HANDOVER_FILES" // how many descriptors it may have
+)
+
 // AnchorVariable tells a master the PID of its anchor: the one that the pidfile
 // and the status name.
 const AnchorVariable = "HANDOVER_ANCHOR"
@@ -54,14 +61,17 @@ const (
 // starts must find neither the variables nor the descriptors.
 var (
 	role      string
+	umask     string
+	files     string
 	inherited = map[string]int{}
 )
 
 func init() {
-	role = os.Getenv(RoleVariable)
+	role, umask, files = os.Getenv(RoleVariable), os.Getenv(UmaskVariable), os.Getenv(FilesVariable)
 	list := os.Getenv(DescriptorsVariable)
-	_ = os.Unsetenv(RoleVariable)
-	_ = os.Unsetenv(DescriptorsVariable)
+	for _, name := range []string{RoleVariable, DescriptorsVariable, UmaskVariable, FilesVariable} {
+		_ = os.Unsetenv(name)
+	}
 	if role == "" || list == "" {
 		return
 	}
@@ -74,6 +84,12 @@ func init() {
 
 // Role returns the role this process was started in, or "".
 func Role() string { return role }
+
+// Umask returns the mask that this process was told to set, or "".
+func Umask() string { return umask }
+
+// Files returns how many descriptors this process is to have at most, or "".
+func Files() string { return files }
 
 // Take returns the inherited descriptor of that name, or nil if there is none.
 // Each can be taken once. A descriptor of a pipe or socket is non-blocking, so
