@@ -123,7 +123,8 @@ func TestACollectorThatRunsAllTheTimeCostsNobodyALifeline(t *testing.T) {
 }
 
 // workerVariables are the only ones that a worker is started with: what the
-// instance was given, less what would mislead a worker, and its own three.
+// instance was given, less what would mislead a worker, and its own three; and
+// GOMEMLIMIT where the machine limits the memory of its processes.
 var workerVariables = []string{"DATABASE_URL", "GOMAXPROCS", "HANDOVER_FDS", "HANDOVER_ROLE", "HOME", "PATH"}
 
 // workerDescriptors are what a worker's links may look like.
@@ -142,7 +143,7 @@ func TestAWorkerHasOnlyTheDocumentedEnvironmentAndDescriptors(t *testing.T) {
 			var variables []string
 			for _, v := range harness.Environ(w.Pid) {
 				name, _, _ := strings.Cut(v, "=")
-				if name != "GORACE" { // the harness's own
+				if name != "GORACE" && name != "GOMEMLIMIT" { // the former is the harness's own
 					variables = append(variables, name)
 				}
 			}

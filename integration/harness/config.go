@@ -11,6 +11,7 @@ import (
 type Config struct {
 	Workers         int
 	Command         []string // [app] command; nil: the echo program; empty: no [app]
+	AppEnv          []string // [app] env, with a Command
 	HealthPath      string
 	BootTimeout     string // default 20s
 	KeepaliveGrace  string // default 1s
@@ -57,7 +58,7 @@ func (i *Instance) render(c Config) string {
 		line("server_names = [%s]", quoted(c.Names))
 	}
 	if len(c.Command) > 0 {
-		line("[app]\ncommand = [%s]", quoted(c.Command))
+		line("[app]\ncommand = [%s]\nenv = [%s]", quoted(c.Command), quoted(c.AppEnv))
 	}
 	line("[control]\nsocket = %q", i.ControlSocket())
 	line("%s", c.Tables)

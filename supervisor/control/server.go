@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"example.com/handover/supervisor/status"
@@ -56,7 +57,7 @@ func Serve(listener *os.File, b Backend, log *slog.Logger) (*Server, error) {
 		return nil, fmt.Errorf("serve control socket: %w", err)
 	}
 	s := &Server{done: make(chan struct{}), http: &http.Server{
-		Handler:           onlyPeers(onlyNeighbours(routes(b))),
+		Handler:           onlyPeers(onlyNeighbours(routes(b)), log),
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -104,16 +105,28 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 }
 
 // onlyPeers refuses other users. The mode of the socket does so first; this
-// holds when somebody has changed it.
-func onlyPeers(next http.Handler) http.Handler {
+// holds when somebody has changed it, which is worth a warning. One: whoever is
+// refused must not fill the log.
+func onlyPeers(next http.Handler, log *slog.Logger) http.Handler {
+	var warned sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, ok := r.Context().Value(peerKey{}).(*unix.Ucred)
 		if !ok || (peer.Uid != 0 && peer.Uid != uint32(os.Geteuid())) {
+			warned.Do(func() {
+				log.Warn("command of another user refused: the mode of the control socket lets others in", "peer", describe(peer))
+			})
 			refuse(w, &Error{Code: http.StatusForbidden, Message: "another user's instance", Hint: "run the command as root or as the user of the instance"})
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func describe(peer *unix.Ucred) string {
+	if peer == nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("uid %d, pid %d", peer.Uid, peer.Pid)
 }
 
 func routes(b Backend) http.Handler {
