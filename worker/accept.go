@@ -2,31 +2,81 @@ package worker
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
+	"slices"
 	"sync"
+	"time"
 
 	"example.com/handover/worker/wire"
+	"golang.org/x/sys/unix"
 )
 
 // clients accepts from one listening socket: connections on the roster, with
 // TLS around them where the socket asks for it.
 type clients struct {
 	socket
+	*boot
 	roster *roster
-	config *tls.Config
+	over   <-chan struct{} // closed when no client is wanted any more
+	closed <-chan struct{} // like over; nil: never
+	short  bool            // the last one could not be accepted; of the goroutine that accepts
 }
 
-// Accept waits for the next client.
+// Accept waits until there is room, and for the next client.
 func (l *clients) Accept() (net.Conn, error) {
-	raw, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	if !l.roster.room(l.over, l.closed) {
+		return nil, net.ErrClosed
 	}
+	return l.accept()
+}
+
+// accept waits for the next client. What is wrong with one client, or will pass,
+// is no reason to end: the next try comes when something may have changed.
+func (l *clients) accept() (net.Conn, error) {
+	for {
+		raw, err := l.Listener.Accept()
+		if err == nil {
+			l.short = false
+			return l.admit(raw), nil
+		}
+		if !passes(err) {
+			return nil, err
+		}
+		if !l.short {
+			l.short = true
+			l.log.Warn("no client can be accepted for now", "err", err)
+		}
+		select {
+		case <-l.over: // the socket is closed by then, or about to be
+		case <-l.closed:
+		case <-l.roster.freed:
+		case <-time.After(again):
+		}
+	}
+}
+
+// again is how soon another client is tried for.
+const again = 100 * time.Millisecond
+
+// passes says whether an error of accept(2) is of one client, of the network, or
+// of a moment without memory or descriptors.
+func passes(err error) bool {
+	return slices.ContainsFunc([]error{
+		unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM,
+		unix.ECONNABORTED, unix.EPERM, unix.EPROTO, unix.ENOPROTOOPT,
+		unix.ENETDOWN, unix.EHOSTDOWN, unix.ENONET, unix.EHOSTUNREACH, unix.ENETUNREACH,
+	}, func(one error) bool { return errors.Is(err, one) })
+}
+
+func (l *clients) admit(raw net.Conn) net.Conn {
 	c := l.roster.add(raw, true)
-	if l.tls {
-		return tls.Server(c, l.config), nil
+	if !l.socket.tls {
+		return c
 	}
-	return c, nil
+	outer := tls.Server(c, l.boot.tls)
+	c.shake(outer)
+	return outer
 }
 
 // probes is the listener of the private connections that the master dials. It

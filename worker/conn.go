@@ -26,6 +26,9 @@ type conn struct {
 	framed atomic.Pointer[framedConn]
 	chosen atomic.Pointer[tls.Certificate] // nil without TLS, and until its client has spoken
 	owing  atomic.Bool                     // the client has said hello, and this side has not answered yet
+
+	until   deadline
+	turning atomic.Bool // has one of the roster's turns
 }
 
 // The phases. To http.Server.Shutdown some of them look alike: it drops a request
@@ -45,6 +48,7 @@ func (c *conn) await() {
 	now := c.roster.now()
 	c.since.Store(int64(now))
 	c.heard.Store(int64(now))
+	c.forgive()
 	c.phase.Store(waiting)
 }
 
@@ -106,6 +110,7 @@ func (c *conn) Write(b []byte) (int, error) {
 		c.heard.Store(int64(c.roster.now()))
 		c.owing.Store(false)
 	}
+	c.letGo()
 	return c.Conn.Write(b)
 }
 

@@ -84,6 +84,19 @@
 // at graceful_timeout. Of a program that uses Listeners there is no access log. A
 // killed worker loses the lines that came while one write was under way.
 //
+// # Limits
+//
+// Every client has a time for its handshake, beneath TLS, so that it holds for a
+// server that came by Listeners as well; of Serve, for its header, for the pauses
+// in its body and for its silence between requests, and a size for its header. Only as
+// many handshakes are computed at once as there are CPUs, and no more clients are
+// accepted than descriptors allow: the next one waits in the socket, where another
+// worker finds it. Probes wait for none of this.
+//
+// A client that does not read its answer is bounded where it holds up others: over
+// HTTP/2, where it has a minute to take something, and in a drain, by graceful_timeout.
+// Else it costs one connection, which counts, and what the kernel keeps for it.
+//
 // # What it refuses
 //
 // It does not serve a process that no supervisor started, never turns a listening

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/net/http2"
 )
@@ -45,12 +46,28 @@ func (c *framedConn) leave() {
 	_, _ = c.Write(nil)
 }
 
+// What an HTTP/2 client is held to besides.
+const (
+	streamsEach  = 250
+	frameSize    = 16 << 10 // the least that is allowed; each connection keeps a buffer of the largest it has seen
+	pingTimeout  = 15 * time.Second
+	writeTimeout = time.Minute // in which it takes nothing of what it is sent
+)
+
 // configureHTTP2 puts x/net/http2 in place of net/http's own, over framedConns.
 // It is told of another server's Shutdown: the second GOAWAY does not wait for
 // HTTP/1 clients.
 func (s *server) configureHTTP2() error {
-	s.streams = &http.Server{IdleTimeout: idleTimeout}
-	h2 := &http2.Server{}
+	s.streams = &http.Server{IdleTimeout: s.roster.limits.Idle}
+	h2 := &http2.Server{
+		MaxConcurrentStreams: streamsEach,
+		MaxReadFrameSize:     frameSize,
+		// A client that is in the middle of a frame cannot answer a ping: so this is
+		// the limit of a header that arrives byte by byte.
+		ReadIdleTimeout:  s.roster.limits.Header,
+		PingTimeout:      pingTimeout,
+		WriteByteTimeout: writeTimeout,
+	}
 	if err := http2.ConfigureServer(s.streams, h2); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func Listeners() ([]net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{boot: b, line: line, roster: newRoster(b.slot)}
+	g := &gate{boot: b, line: line, roster: newRoster(b.slot, limitsOf(b.settings.Limits))}
 	g.probes = newProbes(b, g.roster)
 	if b.access != nil && b.settings.Slot == 1 { // said once for all workers
 		b.log.Warn("no access log is written: this program serves by Listeners, and knows its requests alone")
@@ -105,8 +105,8 @@ func (l *gatedListener) pump() {
 	case <-l.closed:
 		return
 	}
-	clients := &clients{socket: l.socket, roster: l.roster, config: l.tls}
-	for {
+	clients := &clients{socket: l.socket, boot: l.boot, roster: l.roster, over: l.line.ending, closed: l.closed}
+	for l.roster.room(l.line.ending, l.closed) {
 		select {
 		case <-l.wanted:
 		case <-l.line.ending:
@@ -114,11 +114,11 @@ func (l *gatedListener) pump() {
 		case <-l.closed:
 			return
 		}
-		c, err := clients.Accept()
+		c, err := clients.accept()
 		if errors.Is(err, net.ErrClosed) {
 			err = net.ErrClosed
 		}
-		l.accepted <- acceptance{c, err} // an error such as EMFILE passes; the server waits as it sees fit
+		l.accepted <- acceptance{c, err}
 	}
 }
 

@@ -27,7 +27,8 @@ var programs = map[string]func() error{
 		AtExit(func() { select {} })
 		return Serve(routes())
 	},
-	"late": late,
+	"late":      late,
+	"exhausted": exhausted,
 	"twice": func() error {
 		go func() { _ = Serve(routes()) }()
 		<-line.started
@@ -57,6 +58,8 @@ func routes() http.Handler {
 		_, _ = fmt.Fprint(w, "draining")
 	})
 	mux.HandleFunc("GET /print", func(_ http.ResponseWriter, _ *http.Request) { fmt.Println("printed") })
+	mux.HandleFunc("POST /unread", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "not of interest") })
+	mux.HandleFunc("/linger", linger)
 	mux.HandleFunc("GET /log", func(_ http.ResponseWriter, _ *http.Request) { fmt.Fprintln(os.Stderr, "logged") })
 	return mux
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -13,15 +14,46 @@ import (
 // in hand, and the hijacked ones that it has forgotten.
 type roster struct {
 	slot    *wire.Slot
+	limits  wire.Limits
 	began   time.Time
 	clients *tally
+	freed   chan struct{} // holds a token when a client may have gone
+	turns   chan struct{} // holds a token for each handshake that is being computed
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 }
 
-func newRoster(slot *wire.Slot) *roster {
-	return &roster{slot: slot, began: time.Now(), clients: newTally(), conns: map[*conn]struct{}{}}
+func newRoster(slot *wire.Slot, limits wire.Limits) *roster {
+	return &roster{
+		slot: slot, limits: limits, began: time.Now(), clients: newTally(), conns: map[*conn]struct{}{},
+		freed: make(chan struct{}, 1), turns: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
+}
+
+// room waits until one client more may be connected, or either of two channels is
+// closed. A client that nobody accepts waits in the socket, where another worker
+// finds it. With several sockets each may be about to accept one: so there can be
+// one too many for each but the first.
+func (r *roster) room(over, closed <-chan struct{}) bool {
+	for r.clients.n.Load() >= int64(r.limits.Connections) {
+		select {
+		case <-over:
+			return false
+		case <-closed:
+			return false
+		case <-r.freed:
+		}
+	}
+	r.tellFreed() // whoever else waits looks for itself
+	return true
+}
+
+func (r *roster) tellFreed() {
+	select {
+	case r.freed <- struct{}{}:
+	default:
+	}
 }
 
 // now is the time since the roster began, which fits an atomic.
@@ -48,6 +80,7 @@ func (r *roster) remove(c *conn) {
 	if c.client {
 		r.slot.Connections.Add(-1)
 		r.clients.end()
+		r.tellFreed()
 	}
 }
 

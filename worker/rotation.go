@@ -98,9 +98,11 @@ func (r *rotation) serve(c *certificates) *serving {
 	return s
 }
 
-// chosen is tls.Config.GetCertificate.
+// chosen is tls.Config.GetCertificate. A client that was asked to say hello again
+// has let go of its turn.
 func chosen(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return hello.Conn.(*conn).chosen.Load(), nil
+	c := hello.Conn.(*conn)
+	return c.chosen.Load(), c.turn()
 }
 
 // configFor is tls.Config.GetConfigForClient. It chooses the certificate as well,
@@ -109,6 +111,9 @@ func chosen(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (r *rotation) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c := hello.Conn.(*conn)
 	c.owing.Store(true)
+	if err := c.turn(); err != nil {
+		return nil, err
+	}
 	s := r.hold(c.probe.Next)
 	if s == nil {
 		return nil, errNothingPrepared

@@ -14,13 +14,6 @@ import (
 	"example.com/handover/worker/wire"
 )
 
-// What any client is held to.
-const (
-	readHeaderTimeout = 30 * time.Second // the TLS handshake included
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 64 << 10
-)
-
 // server serves the clients and probes of one worker. Its goroutines are one
 // accept loop for each socket and one for the probes; draining is written by
 // drain alone.
@@ -49,13 +42,13 @@ func newServer(b *boot, handler http.Handler) (*server, error) {
 	if handler == nil {
 		handler = http.DefaultServeMux
 	}
-	s := &server{boot: b, roster: newRoster(b.slot), handlers: newTally(), say: line.say}
+	s := &server{boot: b, roster: newRoster(b.slot, limitsOf(b.settings.Limits)), handlers: newTally(), say: line.say}
 	s.probes = newProbes(b, s.roster)
 	s.http = &http.Server{
 		Handler:           s.counted(s.recorded(handler)),
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: s.roster.limits.Header,
+		IdleTimeout:       s.roster.limits.Idle,
+		MaxHeaderBytes:    s.roster.limits.HeaderSize,
 		ErrorLog:          log.New(complaints{b.log}, "", 0),
 		ConnState:         observe,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -75,15 +68,35 @@ func (s *server) counted(handler http.Handler) http.Handler {
 			s.handlers.begin()
 			defer s.answered()
 		}
-		if r.ProtoMajor != 1 {
+		pause := s.roster.limits.Body
+		if r.Body == http.NoBody {
+			pause = 0
+		}
+		if r.ProtoMajor == 1 {
+			serveOne(handler, &response{ResponseWriter: w, conn: c, draining: &s.draining}, r, pause)
+			return
+		}
+		if pause == 0 {
 			handler.ServeHTTP(w, r)
 			return
 		}
-		c.phase.Store(asked)
-		wrapped := &response{ResponseWriter: w, conn: c, draining: &s.draining}
-		handler.ServeHTTP(wrapped, r)
-		wrapped.decide() // net/http writes the header of an empty response
+		b := newStreamBody(w, r, pause)
+		defer b.end()
+		withBody(handler, w, r, b)
 	})
+}
+
+// serveOne serves an HTTP/1 request, whose body may pause for so long; 0: for ever.
+func serveOne(handler http.Handler, w *response, r *http.Request, pause time.Duration) {
+	w.conn.phase.Store(asked)
+	if pause == 0 {
+		handler.ServeHTTP(w, r)
+	} else {
+		w.body = &body{ReadCloser: r.Body, conn: w.conn, pause: pause}
+		withBody(handler, w, r, w.body)
+		w.body.expect() // net/http reads what is left; it ends with the request
+	}
+	w.decide() // net/http writes the header of an empty response
 }
 
 func (s *server) answered() {
@@ -105,7 +118,9 @@ func (s *server) run(l *lifeline) error {
 	<-l.started
 	failed := make(chan error, len(s.sockets))
 	for _, socket := range s.sockets {
-		s.loops.Go(func() { failed <- s.http.Serve(&clients{socket: socket, roster: s.roster, config: s.tls}) })
+		s.loops.Go(func() {
+			failed <- s.http.Serve(&clients{socket: socket, boot: s.boot, roster: s.roster, over: l.ending})
+		})
 	}
 	var err error
 	select {

@@ -259,7 +259,7 @@ func TestDrainingIsSaidAfterAcceptingHasEnded(t *testing.T) {
 func TestAHandshakeThatTakesThisSideLongIsNotSilence(t *testing.T) {
 	t.Parallel()
 	const grace = time.Second
-	c := &conn{roster: newRoster(new(wire.Slot))}
+	c := &conn{roster: newRoster(new(wire.Slot), limitsOf(wire.Limits{}))}
 	c.await()
 	begun := time.Duration(c.since.Load())
 	late := begun + grace + 2*silence

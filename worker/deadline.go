@@ -1,0 +1,149 @@
+package worker
+
+import (
+	"crypto/tls"
+	"errors"
+	"os"
+	"sync"
+	"time"
+)
+
+// deadline is until when a connection may be read from: as whoever serves it has
+// set that, and as we have. It is for use by several goroutines.
+type deadline struct {
+	mu      sync.Mutex
+	theirs  time.Time
+	writes  time.Time // theirs too
+	ours    time.Time // of a part of a body; zero: none
+	shaking time.Time // of a handshake, which is no header: the others count afterwards; zero: it is over
+	waiting int       // how many goroutines wait for a part of a body
+	stalled bool      // a body has paused for too long; what comes later on is no request
+}
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// SetReadDeadline sets the deadline of whoever serves the connection.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.until.mu.Lock()
+	defer c.until.mu.Unlock()
+	c.until.theirs = t
+	return c.apply()
+}
+
+// SetWriteDeadline sets theirs for writing, which counts after the handshake.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.until.mu.Lock()
+	defer c.until.mu.Unlock()
+	c.until.writes = t
+	if !c.until.shaking.IsZero() {
+		return nil
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline sets both.
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetWriteDeadline(t), c.SetReadDeadline(t))
+}
+
+// apply sets the one that counts.
+func (c *conn) apply() error {
+	u := &c.until
+	t := u.theirs
+	switch {
+	case !u.shaking.IsZero():
+		t = u.shaking
+	case !u.ours.IsZero() && (t.IsZero() || u.ours.Before(t)):
+		t = u.ours
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// expect gives the client until pause from now to send a part of a body.
+func (c *conn) expect(pause time.Duration) {
+	c.until.mu.Lock()
+	defer c.until.mu.Unlock()
+	c.until.waiting++
+	if !c.until.stalled {
+		c.until.ours = time.Now().Add(pause)
+	}
+	_ = c.apply()
+}
+
+// relent takes one expect back.
+func (c *conn) relent() {
+	c.until.mu.Lock()
+	defer c.until.mu.Unlock()
+	if c.until.waiting--; c.until.waiting == 0 && !c.until.stalled {
+		c.until.ours = time.Time{}
+	}
+	_ = c.apply()
+}
+
+// stall ends the reading for good: net/http would take the rest of the body for
+// the next request.
+func (c *conn) stall() {
+	c.until.mu.Lock()
+	defer c.until.mu.Unlock()
+	c.until.stalled, c.until.ours = true, longAgo
+	_ = c.apply()
+}
+
+// forgive takes back every expect: the request is over.
+func (c *conn) forgive() {
+	c.until.mu.Lock()
+	defer c.until.mu.Unlock()
+	if c.until.waiting = 0; !c.until.stalled && !c.until.ours.IsZero() {
+		c.until.ours = time.Time{}
+		_ = c.apply()
+	}
+}
+
+// shake begins the handshake of a client, which has its own time for it. Whoever
+// serves the connection does the same a moment later and waits for this one: so
+// this holds whoever that is, and net/http's limit for headers begins after it.
+// The goroutine ends with the handshake, or at its limit.
+func (c *conn) shake(outer *tls.Conn) {
+	c.until.mu.Lock()
+	c.until.shaking = time.Now().Add(c.roster.limits.Handshake)
+	_ = c.Conn.SetDeadline(c.until.shaking)
+	c.until.mu.Unlock()
+	go func() {
+		err := outer.Handshake()
+		c.letGo()
+		c.until.mu.Lock()
+		c.until.shaking = time.Time{}
+		_, _ = c.apply(), c.Conn.SetWriteDeadline(c.until.writes)
+		c.until.mu.Unlock()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			_ = c.Close()
+		}
+	}()
+}
+
+// turn waits until this client may have its half of the handshake computed. Only
+// as many are computed at once as there are CPUs: more would be no faster, and
+// each that can run makes the requests of other clients wait for it. Probes need
+// not wait.
+func (c *conn) turn() error {
+	if !c.client || c.turning.Load() {
+		return nil
+	}
+	c.roster.turns <- struct{}{}
+	c.turning.Store(true)
+	c.until.mu.Lock()
+	late := !c.until.shaking.IsZero() && time.Now().After(c.until.shaking)
+	c.until.mu.Unlock()
+	if late {
+		return os.ErrDeadlineExceeded // the client has gone, or will have
+	}
+	return nil
+}
+
+// letGo ends the turn, if there is one.
+func (c *conn) letGo() {
+	if c.turning.Load() && c.turning.Swap(false) {
+		<-c.roster.turns
+	}
+}
