@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -238,4 +239,32 @@ func TestAWorkerThatCannotBeDumpedStillDumpsItsGoroutines(t *testing.T) {
 	harness.Until(t, "its goroutines in the log", within, func() error {
 		return harness.Unless(strings.Contains(i.Output(), "net/http.(*Server).Serve("), "%s", i.Output())
 	})
+}
+
+func TestAServiceThatIsNotRootMayNameItselfAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	asRoot(t, "setpriv")
+	itself := "user = \"nobody\"\ngroup = \"nogroup\""
+	i := harness.Prepare(t, harness.Config{
+		Workers: 1, Command: []string{harness.Program(t, "intruder")}, Keys: itself,
+		Wrap: []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"},
+	})
+	err := filepath.WalkDir(i.Dir, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, nobody, nobody))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Launch()
+	i.WaitServing()
+	var is intruded
+	ask(t, i, "/self", &is)
+	if is.NoNewPrivs != "1" || is.Dumpable != 0 || !strings.HasPrefix(is.Uid, "65534 ") {
+		t.Errorf("worker: %+v, want it confined like any other", is)
+	}
+	i.Configure(harness.Config{Workers: 1, Command: i.Config.Command, Keys: `user = "daemon"`, Wrap: i.Config.Wrap})
+	hup(t, i, "failed")
+	if want := "only root may"; !strings.Contains(i.Output(), want) {
+		t.Errorf("the log says nothing of %q:\n%s", want, i.Output())
+	}
 }
