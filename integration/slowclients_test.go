@@ -123,7 +123,7 @@ func (c *throng) Close() {
 // cut waits until the server has closed each of them.
 func cut(t *testing.T, what string, conns []net.Conn) {
 	t.Helper()
-	end := time.Now().Add(patient)
+	end := time.Now().Add(crowdPatience)
 	for n, conn := range conns {
 		_ = conn.SetReadDeadline(end)
 		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -165,8 +165,8 @@ func costEach() int64 {
 	return 64 << 10
 }
 
-// patient bounds the wait for other clients while thousands use the machine.
-const patient = 2 * time.Minute
+// crowdPatience bounds the wait for other clients while thousands use the machine.
+const crowdPatience = 2 * time.Minute
 
 const slowLimits = "[limits]\nhandshake = \"20s\"\nheader = \"20s\"\nbody = \"20s\""
 
@@ -180,7 +180,7 @@ func TestFourThousandSlowClientsCostOthersNothingAndAreCut(t *testing.T) {
 		many = 400
 	}
 	c := gather(t, i, many, many/2, many/2)
-	load.Reached(t, load.SoFar().Requests+100, patient)
+	load.Reached(t, load.SoFar().Requests+100, crowdPatience)
 	met := connections(t, i)
 	if met < int64(many)/2 { // on a slow machine the first have been cut by now, but not those that drip a body
 		t.Errorf("%d connections, want some %d", met, 2*many)
@@ -206,7 +206,7 @@ func TestFourThousandSlowClientsCostOthersNothingAndAreCut(t *testing.T) {
 	}
 	c.quit()
 	cut(t, "body that pauses", c.body)
-	load.Reached(t, load.SoFar().Requests+20, patient)
+	load.Reached(t, load.SoFar().Requests+20, crowdPatience)
 	report := load.Stop()
 	if len(report.Losses) > 0 {
 		t.Errorf("other clients lost %d of %d requests, first: %v", len(report.Losses), report.Requests, report.Losses[0])
@@ -235,7 +235,7 @@ func TestMoreClientsThanConnectionsAreAllAnsweredInTurn(t *testing.T) {
 		t.Errorf("most connections of a worker: %d, want 3 at most", most)
 	}
 	hup(t, i, "done") // its probes count for nothing, and who waits is taken over
-	load.Reached(t, load.SoFar().Requests+100, patient)
+	load.Reached(t, load.SoFar().Requests+100, crowdPatience)
 	if report := load.Stop(); len(report.Losses) > 0 {
 		t.Errorf("lost %d of %d requests, first: %v", len(report.Losses), report.Requests, report.Losses[0])
 	}
@@ -269,13 +269,13 @@ func TestAFloodOfHandshakesLeavesOthersAndProbesServed(t *testing.T) {
 	}
 	t.Cleanup(end)
 	load := i.Load(t, harness.Load{New: 1, Kept: 2})
-	load.Reached(t, 50, patient)
+	load.Reached(t, 50, crowdPatience)
 	i.Certs.Renew()
 	if got := i.Do("rotate"); got.Exit != 0 {
 		t.Errorf("rotate in a flood: %v, want exit 0", got)
 	}
 	hup(t, i, "done")
-	load.Reached(t, load.SoFar().Requests+50, patient)
+	load.Reached(t, load.SoFar().Requests+50, crowdPatience)
 	end()
 	if report := load.Stop(); len(report.Losses) > 0 {
 		t.Errorf("lost %d of %d requests, first: %v", len(report.Losses), report.Requests, report.Losses[0])
