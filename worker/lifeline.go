@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -95,10 +96,12 @@ func tie() *lifeline {
 // hear follows the ctl socketpair. Its end before "go" ends the process: who
 // never met a client and has no master serves nobody. So does a message of a
 // distant release; a kind that a neighbour has added is passed over at any time.
+// A message whose descriptor could not be received counts without it: a worker
+// that stopped to listen for that would take no certificate ever again.
 func (l *lifeline) hear(stderr *os.File) {
 	for {
 		p, err := l.ctl.Receive()
-		if err != nil {
+		if err != nil && !errors.Is(err, wire.ErrCut) {
 			if l.hasStarted() {
 				return
 			}

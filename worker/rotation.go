@@ -43,7 +43,7 @@ type serving struct {
 
 var (
 	errNothingPrepared = errors.New("answer probe: nothing is prepared")
-	errNoBundle        = errors.New("prepare: no bundle came along")
+	errNoBundle        = errors.New("prepare: no bundle came along: was no descriptor free for it?")
 )
 
 // newRotation serves a bundle, of at least one pair.

@@ -11,6 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrCut says that a datagram did not arrive whole: it was too long, or this
+// process had no descriptor free for one that came along. The next one is not
+// touched by that, so it is no reason to stop receiving.
+var ErrCut = errors.New("receive datagram: it was cut")
+
 // maxPassed bounds the descriptors of one datagram (SCM_MAX_FD is 253).
 const maxPassed = 16
 
@@ -93,7 +98,8 @@ func (p *Packets) Send(data []byte, files ...*os.File) error {
 }
 
 // Receive waits for one datagram. The peer's end gives io.EOF; data is valid
-// until the next call.
+// until the next call. With ErrCut the packet has what was left of the datagram,
+// but no descriptor.
 func (p *Packets) Receive() (Packet, error) {
 	for {
 		n, oobn, flags, _, err := p.conn.ReadMsgUnix(p.buf, p.oob)
@@ -116,7 +122,8 @@ func (p *Packets) Receive() (Packet, error) {
 		}
 		if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
 			packet.Close()
-			return Packet{}, fmt.Errorf("receive datagram: longer than %d bytes or too many descriptors", len(p.buf))
+			packet.Files = nil
+			return packet, fmt.Errorf("%w, of at most %d bytes and %d descriptors", ErrCut, len(p.buf), maxPassed)
 		}
 		return packet, nil
 	}

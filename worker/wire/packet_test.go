@@ -135,3 +135,34 @@ func TestCountersAreSeenByEveryMapping(t *testing.T) {
 		t.Error("map a memfd of another size: got no error")
 	}
 }
+
+func TestADatagramThatWasCutDoesNotEndTheConversation(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t)
+	r, w, err := Pipe("passed")
+	check(t, err)
+	defer func() { _, _ = r.Close(), w.Close() }()
+	// More than there is room for is to the receiver as having no descriptor free.
+	var many []*os.File
+	for range maxPassed + 20 {
+		many = append(many, w)
+	}
+	check(t, a.Send([]byte("cut"), many...))
+	check(t, a.Send(encodeProbe(Probe{}), many...))
+	check(t, a.Send([]byte("whole"), w))
+	got, err := b.Receive()
+	if !errors.Is(err, ErrCut) || string(got.Data) != "cut" || len(got.Files) > 0 {
+		t.Errorf("cut: got %q, %d files, %v; want the data without a descriptor, and ErrCut", got.Data, len(got.Files), err)
+	}
+	ended := make(chan error, 1)
+	go func() { // ends with the pair
+		_, _, err := Answer(b)
+		ended <- err
+	}()
+	conn, err := Dial(a, Probe{})
+	check(t, err)
+	defer func() { _ = conn.Close() }()
+	if err := <-ended; err != nil {
+		t.Errorf("a probe after one that was cut, and after what is none: %v, want it answered", err)
+	}
+}

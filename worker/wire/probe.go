@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 
@@ -82,11 +83,12 @@ func Dial(p *Packets, probe Probe) (net.Conn, error) {
 
 // Answer waits for the next connection that the other end of p dials, and says
 // how it is to be served. The other end's death gives io.EOF. A datagram of
-// another release, which it does not understand, is passed over.
+// another release, which it does not understand, is passed over, and so is one
+// whose connection could not be received: who dialled sees it end.
 func Answer(p *Packets) (net.Conn, Probe, error) {
 	for {
 		packet, err := p.Receive()
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrCut) {
 			return nil, Probe{}, err
 		}
 		probe, ok := decodeProbe(packet.Data)
