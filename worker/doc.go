@@ -39,7 +39,8 @@
 //     connections stay open: their clients learn it from an answer, not from a
 //     reset. An HTTP/2 client is told GOAWAY with stream 2^31-1 at once: open no
 //     more, while what is on its way is still served (RFC 9113, section 6.8).
-//  3. An HTTP/2 client is sent the GOAWAY with the real last stream.
+//  3. An HTTP/2 client is sent the GOAWAY with the real last stream; one that came
+//     as late as in the drain, a whole grace after its own first one.
 //  4. Requests that are still arriving are waited for, on new connections and on
 //     kept-alive ones, unless they fall silent. So are the HTTP/1 clients whose last
 //     answer had its header sent before the drain, and so could not say close: until

@@ -42,8 +42,8 @@ func (s *server) drain(stopped func()) {
 	s.roster.settle(ctx, s.settings.KeepaliveGrace)
 
 	// From here on net/http drops a request whose header it reads, and closes
-	// what is idle. Connections that turned out to be HTTP/2 while settling have
-	// not been told twice yet.
+	// what is idle. An HTTP/2 connection that was about to register with streams
+	// when the grace ended has not been told twice yet.
 	_ = s.streams.Shutdown(ctx)
 	_ = s.http.Shutdown(ctx)
 	if left := s.roster.clients.wait(ctx); left > 0 {

@@ -19,6 +19,7 @@ import (
 type framedConn struct {
 	*tls.Conn
 	leaving atomic.Bool // say farewell at the next place for it
+	told    func()      // called once it was said; may be nil
 
 	mu     sync.Mutex // one write at a time
 	frames follower
@@ -32,8 +33,12 @@ func (c *framedConn) Write(b []byte) (int, error) {
 		c.frames.follow(b)
 		return c.Conn.Write(b)
 	}
+	before := c.frames.goneBye
 	if _, err := c.Conn.Write(c.frames.splice(b)); err != nil {
 		return 0, err // of TLS: final, so how far it came does not matter
+	}
+	if c.frames.goneBye && !before && c.told != nil {
+		c.told()
 	}
 	return len(b), nil
 }
@@ -77,7 +82,9 @@ func (s *server) configureHTTP2() error {
 		if c := inner(c); c != nil {
 			c.framed.Store(framed)
 		}
+		h2 := h2
 		if s.draining.Load() {
+			h2 = s.late(h2, framed)
 			framed.leaving.Store(true)
 		}
 		opts := &http2.ServeConnOpts{BaseConfig: hs, Handler: h}
@@ -89,6 +96,21 @@ func (s *server) configureHTTP2() error {
 	}
 	s.http.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){http2.NextProtoTLS: serve}
 	return nil
+}
+
+// late gives a connection that registers in a drain a server of its own, and so a
+// second GOAWAY of its own, a whole grace after the first: that of all the others
+// may come at any moment, before this client can have read the first.
+func (s *server) late(like *http2.Server, c *framedConn) *http2.Server {
+	streams := &http.Server{IdleTimeout: s.streams.IdleTimeout}
+	h2 := *like
+	if err := http2.ConfigureServer(streams, &h2); err != nil {
+		return like // impossible: that one was configured just so
+	}
+	c.told = func() {
+		time.AfterFunc(s.settings.KeepaliveGrace, func() { _ = streams.Shutdown(context.Background()) })
+	}
+	return &h2
 }
 
 // announce tells every HTTP/2 client to open no more streams here. Each is told

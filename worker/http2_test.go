@@ -182,3 +182,30 @@ func TestProbeMaySpeakHTTP2(t *testing.T) {
 		t.Errorf("requests: got %d, want 0: probes do not count", got)
 	}
 }
+
+// What a client writes before it has read the first GOAWAY is served only if the
+// second leaves it time: a connection from the end of the grace has one of its own.
+func TestHTTP2ConnectionThatRegistersLateHasAGraceOfItsOwn(t *testing.T) {
+	t.Parallel()
+	const grace = 2 * time.Second
+	socket := listenTLS(t)
+	m := start(t, plan{sockets: []testSocket{socket}, settings: wire.Settings{KeepaliveGrace: grace}}).admit()
+	mute := socket
+	mute.tls = false
+	c := dial(t, mute)
+	await(t, "connection", func() bool { return m.slot().Connections.Load() == 1 })
+	m.drain()
+	await(t, "most of the grace", elapsed(grace*8/10))
+	secured := tls.Client(c, clientConfig("h2"))
+	check(t, secured.Handshake())
+	h := newH2Client(t, secured)
+	h.post(1, "late", true)
+	h.expectGoAway(lastPossibleStream)
+	told := time.Now()
+	h.expectAnswer(1, "late")
+	h.expectGoAway(1)
+	if took := time.Since(told); took < grace*9/10 {
+		t.Errorf("second GOAWAY: got it %v after the first, want the grace of %v", took, grace)
+	}
+	m.awaitExit(0)
+}
