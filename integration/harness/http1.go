@@ -38,13 +38,13 @@ func Dial(network, addr string, trust *tls.Config) (*Conn, error) {
 	if err != nil {
 		return nil, Loss{Stage: "dial", Err: err}
 	}
-	c := &Conn{conn: raw, Sighting: Sighting{Dialled: begun}}
+	c := &Conn{conn: raw, Sighting: Sighting{From: raw.LocalAddr().String(), Dialled: begun}}
 	_ = raw.SetDeadline(begun.Add(patience))
 	if trust != nil {
 		shaken := tls.Client(raw, trust)
 		if err := shaken.Handshake(); err != nil {
 			_ = raw.Close()
-			return nil, Loss{Stage: "handshake", Err: err}
+			return nil, Loss{Stage: "handshake", Err: err, On: c.Sighting}
 		}
 		c.conn = shaken
 		c.Fingerprint = Fingerprint(shaken.ConnectionState().PeerCertificates[0].Raw)

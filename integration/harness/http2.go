@@ -80,7 +80,7 @@ func newH2(conn *tls.Conn, s Sighting) (*H2, error) {
 	}
 	if err != nil {
 		_ = conn.Close()
-		return nil, Loss{Stage: "handshake", Err: err}
+		return nil, Loss{Stage: "handshake", Err: err, On: s}
 	}
 	go h.read() // ends with the connection, which Close waits for
 	return h, nil

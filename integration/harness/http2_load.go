@@ -12,7 +12,7 @@ func (r *Running) streaming() {
 	for r.ctx.Err() == nil {
 		h, err := r.i.DialH2()
 		if err != nil {
-			r.lost("h2", err)
+			r.lost("h2", err, Sighting{})
 			r.pause(20 * time.Millisecond)
 			continue
 		}
@@ -37,7 +37,7 @@ func (r *Running) stream(h *H2, n int) {
 		case errors.Is(err, ErrLeaving):
 			return
 		case err != nil:
-			r.lost("h2", err)
+			r.lost("h2", err, h.Sighting)
 		default:
 			r.answered()
 		}

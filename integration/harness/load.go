@@ -99,13 +99,13 @@ func (r *Running) dialling() {
 	for n := 0; r.ctx.Err() == nil; n++ {
 		c, err := r.i.Dial()
 		if err != nil {
-			r.lost("new", err)
+			r.lost("new", err, Sighting{})
 			r.pause(20 * time.Millisecond) // a refusal must not become a busy loop
 			continue
 		}
 		r.connected(c.Sighting)
 		if err := ask(c.Do, n); err != nil {
-			r.lost("new", err)
+			r.lost("new", err, c.Sighting)
 		} else {
 			r.answered()
 		}
@@ -127,7 +127,7 @@ func (r *Running) keeping() {
 		if c == nil {
 			dialled, err := r.i.Dial()
 			if err != nil {
-				r.lost("kept", err)
+				r.lost("kept", err, Sighting{})
 				r.pause(20 * time.Millisecond)
 				continue
 			}
@@ -141,7 +141,7 @@ func (r *Running) keeping() {
 			return a, err
 		}, n|1)
 		if err != nil {
-			r.lost("kept", err)
+			r.lost("kept", err, c.Sighting)
 		} else {
 			r.answered()
 		}

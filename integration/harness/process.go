@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Process is one process as /proc shows it.
@@ -96,6 +97,37 @@ func parse(text string) (Process, bool) {
 		Pid: number(strings.TrimSpace(text[:open])), Name: text[open+1 : end],
 		State: fields[0], Parent: number(fields[1]), Session: number(fields[3]),
 	}, true
+}
+
+// Idle says whether a process has no signal left to take and no thread at work:
+// each sleeps, and has done so since it was looked at a moment ago.
+func Idle(pid int) bool {
+	first, asleep := restful(pid)
+	After(time.Millisecond)
+	again, still := restful(pid)
+	return asleep && still && first == again
+}
+
+// restful returns how often the threads of a process have been switched to and
+// fro, and whether all of them sleep with no signal waiting.
+func restful(pid int) (switches string, asleep bool) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/status", pid))
+	var b strings.Builder
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+		for line := range strings.Lines(string(text)) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), ":\t")
+			switch key {
+			case "State":
+				asleep = (asleep || b.Len() == 0) && strings.HasPrefix(value, "S")
+			case "SigPnd", "ShdPnd":
+				asleep = asleep && strings.Trim(value, "0") == ""
+			case "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches":
+				fmt.Fprintln(&b, task, value)
+			}
+		}
+	}
+	return b.String(), asleep
 }
 
 // Descriptors returns what each open descriptor of a process links to.

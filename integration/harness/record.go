@@ -19,10 +19,15 @@ type Loss struct {
 	Client string // new, kept or h2
 	Stage  string // dial, handshake, write, read, answer
 	Err    error
+	On     Sighting // of the connection, as far as it had come
 }
 
 func (l Loss) String() string {
-	return fmt.Sprintf("%s %s: %s: %v", l.At.Format("15:04:05.000000"), l.Client, l.Stage, l.Err)
+	text := fmt.Sprintf("%s %s: %s: %v", l.At.Format("15:04:05.000000"), l.Client, l.Stage, l.Err)
+	if l.On.From == "" {
+		return text
+	}
+	return fmt.Sprintf("%s (from %s, dialled %s)", text, l.On.From, l.On.Dialled.Format("15:04:05.000000"))
 }
 
 // Error makes a Loss what a client returns.
@@ -48,6 +53,7 @@ func (l Loss) Reason() string {
 // Sighting is one certificate that a client was shown.
 type Sighting struct {
 	Fingerprint string
+	From        string    // the client's own address
 	Dialled     time.Time // when the dial began
 	Shown       time.Time // when the handshake had ended
 }
@@ -79,14 +85,28 @@ func (r *record) connected(s Sighting) {
 	r.Sightings = append(r.Sightings, s)
 }
 
-// lost notes a loss; err is a Loss or means a wrong answer.
-func (r *record) lost(client string, err error) {
+// lost notes a loss; err is a Loss or means a wrong answer. On says which
+// connection it was, if the loss itself does not.
+func (r *record) lost(client string, err error, on Sighting) {
 	loss := Loss{Stage: "answer", Err: err}
 	_ = errors.As(err, &loss)
+	if loss.On.Dialled.IsZero() {
+		loss.On = on
+	}
 	loss.At, loss.Client = time.Now(), client
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Losses = append(r.Losses, loss)
+}
+
+// Take returns what was seen since it was called last, and forgets it: a load
+// that runs for hours must not remember every connection.
+func (r *record) Take() Report {
+	r.mu.Lock()
+	taken := r.Report
+	r.Report = Report{}
+	r.mu.Unlock()
+	return taken.sorted()
 }
 
 func (r *record) report() Report {
@@ -95,8 +115,12 @@ func (r *record) report() Report {
 	copied := r.Report
 	copied.Losses = append([]Loss(nil), r.Losses...)
 	copied.Sightings = append([]Sighting(nil), r.Sightings...)
-	sort.Slice(copied.Sightings, func(a, b int) bool { return copied.Sightings[a].Shown.Before(copied.Sightings[b].Shown) })
-	return copied
+	return copied.sorted()
+}
+
+func (r Report) sorted() Report {
+	sort.Slice(r.Sightings, func(a, b int) bool { return r.Sightings[a].Shown.Before(r.Sightings[b].Shown) })
+	return r
 }
 
 // Kinds counts the losses by reason.
