@@ -7,9 +7,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TAGS       := urfave_cli_no_docs
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 FUZZTIME   ?= 20s
+CHAOSTIME  ?= 1h
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-deps check fuzz bench soak clean
+.PHONY: help run build test test-deps check fuzz bench soak chaos clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ bench: ## what a handover costs
 
 soak: ## 200 reloads under a million requests, minutes
 	HANDOVER_SOAK=1 $(GO) test -v -count=1 -run TestSoak -timeout 60m ./integration/
+
+chaos: ## every fault in turn, by SEED, for CHAOSTIME (1h) under load
+	HANDOVER_CHAOS=$(CHAOSTIME) HANDOVER_CHAOS_SEED=$(SEED) $(GO) test -v -count=1 -run TestChaos -timeout 0 ./integration/
 
 clean: ## remove what was built
 	rm -rf bin
