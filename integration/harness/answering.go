@@ -101,15 +101,25 @@ type socket struct {
 
 func (s socket) link() string { return "socket:[" + s.inode + "]" }
 
+// sockets lists what the kernel knows. It lists a page at a time, so a line may
+// come twice, or not at all, while others come and go: the list is read twice, and
+// each line counts once.
 func sockets() []socket {
-	table, _ := os.ReadFile("/proc/net/tcp")
+	known := map[socket]bool{}
 	var found []socket
-	for line := range bytes.Lines(table) {
-		f := strings.Fields(string(line))
-		if len(f) < 10 || f[9] == "0" || f[9] == "inode" {
-			continue
+	for range 2 {
+		table, _ := os.ReadFile("/proc/net/tcp")
+		for line := range bytes.Lines(table) {
+			f := strings.Fields(string(line))
+			if len(f) < 10 || f[9] == "0" || f[9] == "inode" {
+				continue
+			}
+			s := socket{endpoint(f[1]), endpoint(f[2]), f[3] == "0A", f[9]}
+			if !known[s] {
+				known[s] = true
+				found = append(found, s)
+			}
 		}
-		found = append(found, socket{endpoint(f[1]), endpoint(f[2]), f[3] == "0A", f[9]})
 	}
 	return found
 }
