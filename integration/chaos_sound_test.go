@@ -86,13 +86,18 @@ func (o *ordeal) whole() error {
 func (o *ordeal) flat(s chaos.Step) {
 	o.t.Helper()
 	want, least := o.bases[o.wanted], map[int]int{}
+	// A generation holds something for each slot that it ever used, and a master for
+	// those of the one before as well. Recycling uses a slot or two more, so what is
+	// held goes up and down by as much; a leak only goes up.
+	slots := func(held func(inventory) int) int { return 2 * (held(o.bases[4]) - held(o.bases[3])) }
 	// The least of several counts: under load a client comes or goes in each.
-	count := func(pid, want int) error {
+	count := func(pid, want, give int) error {
 		n := o.i.Holds(pid)
 		if before, known := least[pid]; !known || n < before {
 			least[pid] = n
 		}
-		return harness.Unless(least[pid] == want, "%d holds %d, want %d: %v", pid, least[pid], want, harness.Descriptors(pid))
+		off := least[pid] - want
+		return harness.Unless(off <= give && off >= -give, "%d holds %d, want %d, give or take %d: %v", pid, least[pid], want, give, harness.Descriptors(pid))
 	}
 	if err := harness.Await(patient, func() error {
 		if err := o.whole(); err != nil {
@@ -102,9 +107,12 @@ func (o *ordeal) flat(s chaos.Step) {
 		if err != nil {
 			return err
 		}
-		err = errors.Join(count(at.Pid, want.anchor), count(at.Master.Pid, want.master))
+		err = errors.Join(
+			count(at.Pid, want.anchor, slots(func(h inventory) int { return h.anchor })),
+			count(at.Master.Pid, want.master, slots(func(h inventory) int { return h.master })),
+		)
 		for _, w := range at.Workers {
-			err = errors.Join(err, count(w.Pid, want.worker))
+			err = errors.Join(err, count(w.Pid, want.worker, 0))
 		}
 		return err
 	}); err != nil {

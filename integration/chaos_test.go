@@ -84,7 +84,7 @@ type ordeal struct {
 	estate
 
 	wanted int
-	bases  map[int]inventory // by the number of workers
+	bases  map[int]inventory // by the number of workers, of a fresh generation
 	offers offers
 	costs  []harness.Frozen // the killed that were answering
 	gaps   []gap            // there was no anchor
@@ -112,9 +112,9 @@ func begins(t *testing.T) *ordeal {
 	o.launch()
 	o.blind = o.find("worker") == 0
 	o.offers.add(o.i.First)
-	o.renewed("first reload")
 	for n := 4; n >= 1; n-- {
 		o.scale(n)
+		o.renewed("reload at rest")
 		o.bases[n] = o.measure()
 	}
 	o.scale(2)
