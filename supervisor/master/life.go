@@ -85,7 +85,7 @@ func (m *master) askHealth(w *worker, now time.Time) {
 func (m *master) healthAnswered(w *worker, err error) {
 	v := &w.vital
 	v.asking = false
-	if m.workers[w.slot] != w || isSilence(err) {
+	if m.workers[w.slot] != w || isSilence(err) || err != nil && w.process.Gone() {
 		return
 	}
 	v.answered = time.Now()
