@@ -158,11 +158,15 @@ func (i *Instance) Output() string {
 // WaitServing waits until the instance serves or has ended, which is fatal.
 func (i *Instance) WaitServing() {
 	i.t.Helper()
-	i.Until(i.t, "start", 30*time.Second, func(s Status) error {
+	Until(i.t, "start", 30*time.Second, func() error {
 		select {
 		case <-i.exited:
 			i.t.Fatalf("start: ended: %v\n%s", i.cmd.ProcessState, i.Output())
 		default:
+		}
+		s, err := i.Status()
+		if err != nil {
+			return err
 		}
 		return Serving(s)
 	})
