@@ -92,6 +92,10 @@ var hangs = []struct {
 	{"ASystemCallThatNeverReturns", "", "main.stuck", func(t *testing.T, w worker) { provoke(t, w, "/stuck") }},
 }
 
+// bootAllowance is what the start of a worker may take on a machine that has much
+// else to do.
+const bootAllowance = 5 * time.Second
+
 // provoke sends a request whose answer may never come.
 func provoke(t *testing.T, w worker, path string) {
 	t.Helper()
@@ -112,7 +116,11 @@ func TestAHungWorkerIsReplacedWithItsGoroutineDumpInTheLog(t *testing.T) {
 			began := time.Now()
 			h.hang(t, w)
 			end := replaced(t, i, slot, w.pid, "silent", within)
-			t.Logf("replaced %v after it began to hang (timeout 3s): %s", time.Since(began).Round(time.Millisecond), end.Text)
+			took := time.Since(began)
+			t.Logf("replaced %v after it began to hang (timeout 3s): %s", took.Round(time.Millisecond), end.Text)
+			if limit := 4*time.Second + bootAllowance; took > limit {
+				t.Errorf("replaced after %v, want at most %v: timeout, a second, and what a boot may take here", took, limit)
+			}
 			for _, other := range i.Until(t, "status", within, harness.Serving).Workers {
 				if other.Slot != slot && other.Pid != before.Workers[2-slot].Pid {
 					t.Errorf("the other worker: got pid %d, want %d throughout", other.Pid, before.Workers[2-slot].Pid)

@@ -2,6 +2,8 @@ package integration
 
 import (
 	"os"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,4 +56,25 @@ func TestALeakingWorkerIsRecycledAndNothingIsLost(t *testing.T) {
 	load.More(t, 100)
 	load.Stop().NothingLost(t)
 	reloadWorks(t, i)
+}
+
+func TestAStopLetsAWorkerThatIsBeingRecycledAnswer(t *testing.T) {
+	t.Parallel()
+	i := harness.Start(t, harness.Config{Workers: 1, Keys: "max_requests = 1"})
+	slow := meet(t, i) // that was its one request
+	i.Behave("boot", "hang")
+	provoke(t, slow, "/slow?d=3s")
+	if err := slow.Begun(); err != nil {
+		t.Fatal(err)
+	}
+	i.Until(t, "its replacement starts", within, func(s harness.Status) error {
+		return harness.Unless(len(s.Workers) == 2, "workers %+v", s.Workers)
+	})
+	i.Signal(syscall.SIGTERM)
+	if a, err := slow.Receive("GET"); err != nil || !strings.Contains(string(a.Body), "ended") {
+		t.Errorf("what it was answering: got %q, %v; want it whole", a.Body, err)
+	}
+	if code := i.WaitExit(within); code != 0 {
+		t.Errorf("stop: exit %d, want 0", code)
+	}
 }

@@ -65,6 +65,8 @@ type presence struct {
 	unready string // why no client should be sent here; empty: it may
 }
 
+var errStarting = errors.New("the service is starting")
+
 // serveAdmin begins to answer. A successor does so when it has taken over; until
 // then its predecessor answers, and what comes in between waits in the socket.
 func (m *master) serveAdmin() {
@@ -73,7 +75,12 @@ func (m *master) serveAdmin() {
 		return
 	}
 	a, err := newAdmin(f, m.log, func(ctx context.Context) (*status.Status, error) {
-		return call(ctx, m, func() (*status.Status, error) { return m.present(), nil })
+		return call(ctx, m, func() (*status.Status, error) {
+			if s := m.machine.State(); s == handover.Booting || s == handover.Waiting {
+				return nil, errStarting // what older generations have done is not known yet: counters would go back
+			}
+			return m.present(), nil
+		})
 	})
 	if err != nil {
 		m.log.Error("serve admin address", "error", err)

@@ -32,6 +32,7 @@ type drainRecord struct {
 
 	accepting bool      // some worker of it may still accept
 	cutAccept time.Time // when a generation that still accepts counts as hung
+	killed    bool      // those of it that did were killed
 	cut       time.Time // when the master kills what is left; zero: done
 	counters  *wire.Counters
 }
@@ -41,6 +42,7 @@ func (m *master) watchDraining() {
 	now := time.Now()
 	for _, g := range m.others() {
 		if pipeEnded(m.hold.files[ofGeneration(nameGone, g)]) {
+			m.countGone(g)
 			m.forgetGeneration(g) // it never came to serve, or is gone already
 			for _, name := range []string{nameAccepting, nameGone, nameCounters} {
 				m.hold.drop(ofGeneration(name, g))
@@ -176,6 +178,33 @@ func (d *drainRecord) requests() (n uint64) {
 	return n
 }
 
+// countGone counts what a generation has done that was gone before anybody came to
+// watch its end: it may have been killed with its master.
+func (m *master) countGone(g int) {
+	d := &drainRecord{Generation: g}
+	for _, known := range m.past.Draining {
+		if known.Generation == g {
+			d.Workers = known.Workers
+		}
+	}
+	if g == m.past.Generation {
+		d.Workers = m.past.Workers
+	}
+	if f := m.hold.files[ofGeneration(nameCounters, g)]; f != nil {
+		d.counters, _ = wire.MapCounters(f)
+	}
+	m.countDrained(d)
+}
+
+// countDrained adds up what the workers of a generation have done.
+func (m *master) countDrained(d *drainRecord) {
+	m.count(status.EndAsked, len(d.Workers))
+	m.past.Requests += d.requests()
+	if d.counters != nil {
+		_ = d.counters.Close()
+	}
+}
+
 // goneEnded forgets a generation of which no process is left.
 func (m *master) goneEnded(g int) {
 	d := m.draining[g]
@@ -183,11 +212,7 @@ func (m *master) goneEnded(g int) {
 		return
 	}
 	delete(m.draining, g)
-	m.count(status.EndAsked, len(d.Workers))
-	m.past.Requests += d.requests()
-	if d.counters != nil {
-		_ = d.counters.Close()
-	}
+	m.countDrained(d)
 	m.forgetGeneration(g)
 	for _, name := range []string{nameAccepting, nameGone, nameCounters} {
 		m.hold.drop(ofGeneration(name, g))
@@ -211,6 +236,13 @@ func (m *master) cutDraining(now time.Time) {
 		switch {
 		case d.accepting && !d.cutAccept.IsZero() && !now.Before(d.cutAccept):
 			d.cutAccept = now.Add(acceptLimit)
+			if d.killed {
+				// What outlives SIGKILL waits in the kernel and never comes back to accept.
+				m.log.Error("worker cannot be killed: no reload waits for it any longer", "of", d.Generation)
+				m.post1(func() { m.acceptingEnded(d.Generation) })
+				continue
+			}
+			d.killed = true
 			for _, pid := range d.killStuck() {
 				m.log.Warn("worker killed: it did not stop accepting and shows no life", "pid", pid, "of", d.Generation, "after", now.Sub(d.Since))
 			}

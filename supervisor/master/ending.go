@@ -17,8 +17,15 @@ import (
 // endings is what is known of workers that are no more.
 type endings struct {
 	lastEnds map[int]*status.End // by slot
-	oomKills uint64              // of the cgroup, as far as they were seen
+	oomKills uint64              // of the cgroup, as far as they are accounted for
+
+	killsBefore uint64 // when they were counted last
+	killsLooked time.Time
 }
+
+// killsEvery is how often the kernel's kills are counted: its count and the end of
+// the process are heard within so long of each other.
+const killsEvery = 5 * time.Second
 
 // ending is how a process ended.
 type ending struct {
@@ -77,13 +84,27 @@ func (m *master) reasonOf(w *worker, e ending) string {
 	}
 }
 
-// memoryRanOut says whether the kernel has killed for memory in this cgroup
-// since the last time.
+// memoryRanOut says whether the kernel has killed for memory in this cgroup, and
+// nobody else's end was explained by it yet.
 func (m *master) memoryRanOut() bool {
 	kills, ok := cgroup.OOMKills()
-	more := ok && kills > m.oomKills
-	m.oomKills = kills
-	return more
+	if !ok || kills <= m.oomKills {
+		return false
+	}
+	m.oomKills++
+	return true
+}
+
+// settleKills takes the kernel's kills of a while ago for others': of a hook, or of
+// what a handler had started. An end is explained by what is counted around it.
+func (m *master) settleKills(now time.Time) {
+	if now.Sub(m.killsLooked) < killsEvery {
+		return
+	}
+	m.killsLooked = now
+	if kills, ok := cgroup.OOMKills(); ok {
+		m.oomKills, m.killsBefore = max(m.oomKills, m.killsBefore), kills
+	}
 }
 
 func (m *master) noteEnd(w *worker, reason, text string) {

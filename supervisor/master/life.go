@@ -23,8 +23,13 @@ const (
 	askAtLeast     = 5 * time.Second
 )
 
-// weighEvery is how often the memory of workers is looked at.
-const weighEvery = time.Second
+// weighEvery is how often the memory of workers is looked at, and ripe how long one
+// has served by then: a limit below what the program needs anyway must not have it
+// started over and over.
+const (
+	weighEvery = time.Second
+	ripe       = 10 * time.Second
+)
 
 // vital is what a master knows of the life of a serving worker.
 type vital struct {
@@ -48,7 +53,7 @@ func (m *master) observe(now time.Time) {
 	}
 	for _, s := range m.pool.Workers() {
 		w := m.workers[s.Slot]
-		if w == nil || s.State != pool.Serving && s.State != pool.Spent {
+		if w == nil || !pool.Serves(s.State) {
 			continue
 		}
 		beat := m.counters.Slot(s.Slot).Heartbeat.Load()
@@ -147,7 +152,7 @@ func (m *master) recycle(now time.Time) {
 	if m.config.MaxRequests > 0 || m.config.MaxMemory > 0 {
 		for _, s := range m.pool.Workers() {
 			if w := m.workers[s.Slot]; w != nil && s.State == pool.Serving {
-				m.weigh(w, now)
+				m.weigh(w, s.Since, now)
 			}
 		}
 	}
@@ -156,7 +161,7 @@ func (m *master) recycle(now time.Time) {
 
 // weigh looks at what a worker has used up. One that counts its own requests has
 // said so earlier; a program of another release does not.
-func (m *master) weigh(w *worker, now time.Time) {
+func (m *master) weigh(w *worker, since, now time.Time) {
 	if now.Sub(w.vital.weighed) < weighEvery {
 		return
 	}
@@ -164,7 +169,7 @@ func (m *master) weigh(w *worker, now time.Time) {
 	if n := m.counters.Slot(w.slot).Requests.Load(); w.settings.MaxRequests > 0 && n >= uint64(w.settings.MaxRequests) {
 		m.worn(w, "max_requests", n)
 	}
-	if limit := int64(m.config.MaxMemory); limit > 0 {
+	if limit := int64(m.config.MaxMemory); limit > 0 && now.Sub(since) >= ripe {
 		if size := residentSize(w.process.Pid); size > limit {
 			m.worn(w, "max_memory", size)
 		}

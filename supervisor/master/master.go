@@ -114,6 +114,7 @@ func Run(o Options) int {
 		endings:  endings{lastEnds: map[int]*status.End{}},
 	}
 	m.oomKills, _ = cgroup.OOMKills()
+	m.killsBefore = m.oomKills
 	m.output = newOutput()
 	m.log = m.output.logger(nil)
 	m.hooks = m.newHooks()
@@ -223,6 +224,7 @@ func (m *master) tick(now time.Time) {
 		m.obey(m.pool.Tick(now))
 		m.judgePool()
 		m.recycle(now)
+		m.settleKills(now)
 	}
 	m.trim(now)
 	m.cutSuccessor(now)

@@ -20,8 +20,8 @@ func ctlName(generation, slot int) string {
 // to end with its master, and so must be held by nobody else. Once the generation
 // is gone it is a stray.
 func (m *master) keepReach(w *worker) {
-	if w.reach == nil {
-		return
+	if w.reach == nil || m.successor != nil {
+		return // a successor that boots could not be told of it, and would not forget it
 	}
 	name := ctlName(m.generation, w.slot)
 	m.hold.drop(name) // of an earlier worker of the slot

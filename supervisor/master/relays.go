@@ -38,10 +38,15 @@ func parseWords(name string) (generation, slot int, ok bool) {
 }
 
 // relayOf returns the relay of an own slot, which all workers of it share: one
-// that is started while a handover runs has a pipe that the successor knows.
+// that is started while a handover runs has a pipe that the successor knows. In a
+// slot that never had one it gets another's: better under a wrong number than read
+// by nobody.
 func (m *master) relayOf(slot int) (*relay, error) {
 	name := wordsName(m.generation, slot)
 	r := m.relays[name]
+	for other := 1; r == nil && m.successor != nil && other <= wire.MaxSlots; other++ {
+		r = m.relays[wordsName(m.generation, other)]
+	}
 	if r == nil {
 		pipe, end, err := wire.Pipe(name)
 		if err != nil {
@@ -136,6 +141,7 @@ func (m *master) leaveRelays() {
 		for _, w := range m.workers {
 			w.say(wire.KindReopen, m.output.files.log)
 		}
+		m.passOn(wire.KindReopen, m.output.files.log)
 	}
 	m.stopRelays(!s.relays)
 }

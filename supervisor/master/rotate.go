@@ -141,7 +141,7 @@ func identityOf(b *cert.Bundle) string {
 func (m *master) accepting() []*worker {
 	var list []*worker
 	for _, w := range m.pool.Workers() {
-		if p := m.workers[w.Slot]; p != nil && w.State != pool.Draining {
+		if p := m.workers[w.Slot]; p != nil && pool.Lives(w.State) {
 			list = append(list, p)
 		}
 	}

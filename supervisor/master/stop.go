@@ -123,8 +123,8 @@ func (m *master) drain() {
 		states[w.Slot] = w.State
 	}
 	for slot, w := range m.workers {
-		if s := states[slot]; s != pool.Serving && s != pool.Draining {
-			w.kill() // it has met no client
+		if s := states[slot]; !pool.Serves(s) && s != pool.Draining {
+			w.kill() // it has met no client, or is being killed
 		}
 	}
 	for _, g := range m.others() {

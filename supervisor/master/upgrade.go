@@ -207,7 +207,9 @@ func (m *master) upgraded(err error) {
 		m.current.Record.Checks = append(m.current.Record.Checks, f.Checks...)
 		m.refuse(outcome, f.Error, f.Hint, f.ExitCode)
 	}
-	m.readMail()
+	if m.machine.State() != handover.Lingering { // what comes during a stop is nobody's
+		m.readMail()
+	}
 	m.step(handover.UpgradeFailed)
 }
 

@@ -41,7 +41,7 @@ func (w *worker) say(k wire.Kind, files ...*os.File) { w.send(wire.Message{Kind:
 func (w *worker) send(message wire.Message, files ...*os.File) {
 	b, err := wire.Encode(message)
 	if err == nil {
-		_ = w.ctl.Send(b, files...)
+		_ = w.ctl.Offer(b, files...)
 	}
 }
 

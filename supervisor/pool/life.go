@@ -5,22 +5,25 @@ import "time"
 const (
 	// dumping is how long a hung worker may take to write its goroutine dump.
 	dumping = 500 * time.Millisecond
-	// lateness is how far apart two looks at a worker may be. More means that
-	// whoever looks was itself held up (SIGSTOP, docker pause, a halted virtual
-	// machine), and maybe the worker with it: what it did not do meanwhile says
-	// nothing.
-	lateness = 3 * time.Second
+	// lateness is how far apart two looks may be, of which one comes every second.
+	// More means that whoever looks was itself held up (SIGSTOP, docker pause, a
+	// halted virtual machine), and maybe the workers with it: what they did not do
+	// meanwhile says nothing, and such a time does not count.
+	lateness = 1500 * time.Millisecond
+	// stubborn is how long a process may outlive SIGKILL. One that waits in the
+	// kernel, for a dead disk for instance, does so for long, and holds no place.
+	stubborn = time.Second
 )
 
 // Observe takes the last sign of life of a serving worker. It is to be called at
 // least once a second, and before Tick.
 func (p *Pool) Observe(now time.Time, slot int, alive time.Time) {
 	w := p.at(slot)
-	if w == nil || !serves(w.State) {
+	if w == nil || !Serves(w.State) {
 		return
 	}
-	if !w.looked.IsZero() && now.Sub(w.looked) > lateness {
-		w.credit = now
+	if gap := now.Sub(w.looked); !w.looked.IsZero() && gap > lateness {
+		w.alive = w.alive.Add(gap)
 	}
 	w.looked = now
 	if alive.After(w.alive) {
@@ -28,16 +31,27 @@ func (p *Pool) Observe(now time.Time, slot int, alive time.Time) {
 	}
 }
 
+// forgive moves the ends of what workers were doing while nobody could look.
+func (p *Pool) forgive(now time.Time) {
+	gap := now.Sub(p.ticked)
+	if p.ticked.IsZero() || gap <= lateness {
+		p.ticked = now
+		return
+	}
+	p.ticked = now
+	for _, w := range p.workers {
+		if s := w.State; !w.deadline.IsZero() && (s == Starting || s == Proving || s == Hung) {
+			w.deadline = w.deadline.Add(gap)
+		}
+	}
+}
+
 // silentAt returns when a worker counts as hung unless it shows life; zero: never.
 func (p *Pool) silentAt(w *Worker) time.Time {
-	if p.limits.Silence <= 0 || !serves(w.State) {
+	if p.limits.Silence <= 0 || !Serves(w.State) {
 		return time.Time{}
 	}
-	last := w.alive
-	if w.credit.After(last) {
-		last = w.credit
-	}
-	return last.Add(p.limits.Silence)
+	return w.alive.Add(p.limits.Silence)
 }
 
 // Wear marks a serving worker that is to be recycled when its turn comes.
@@ -52,11 +66,11 @@ func (p *Pool) Wear(slot int) bool {
 }
 
 // Recycle begins to replace a marked worker, if there is one and nothing else is
-// going on: only one leaves at a time, and only when all that are wanted serve.
-// It serves on until its replacement does, or retires at once where there is no
-// slot for one.
+// going on: only one leaves at a time, only when all that are wanted serve, and
+// while no more drain than are wanted. It serves on until its replacement does, or
+// retires at once where there is no slot for one.
 func (p *Pool) Recycle(now time.Time) []Action {
-	if p.count(Serving) != p.want || p.active() != p.want || p.count(Spent) > 0 {
+	if p.count(Serving) != p.want || p.active() != p.want || p.count(Spent) > 0 || p.count(Draining) >= max(1, p.want) {
 		return nil
 	}
 	for _, w := range p.workers {
@@ -70,6 +84,18 @@ func (p *Pool) Recycle(now time.Time) []Action {
 		return append(actions, p.Fill(now)...)
 	}
 	return nil
+}
+
+// held counts the workers that are being killed: each holds its place for as long
+// as its process can be expected to end.
+func (p *Pool) held() int {
+	n := 0
+	for _, w := range p.workers {
+		if (w.State == Ending || w.State == Hung) && !w.stuck {
+			n++
+		}
+	}
+	return n
 }
 
 // relieve retires the workers whose place others have taken.
@@ -108,9 +134,9 @@ func (p *Pool) Cause(slot int) Cause {
 		return Recycled
 	case w.left:
 		return Lost
-	case w.State == Draining || !w.since.IsZero() && w.State == Ending:
+	case w.State == Draining || !w.Since.IsZero() && w.State == Ending:
 		return Asked
-	case serves(w.State):
+	case Serves(w.State):
 		return Lost
 	default:
 		return Unborn
@@ -128,7 +154,7 @@ type Failing struct {
 // Failing returns the slots that are wanted and wait, in order.
 func (p *Pool) Failing() []Failing {
 	var list []Failing
-	wanted := p.want - p.active() - p.count(Ending, Hung)
+	wanted := p.want - p.active() - p.held()
 	for _, w := range p.workers {
 		if w.State == Vacant && !w.again.IsZero() && len(list) < wanted {
 			list = append(list, Failing{Slot: w.Slot, Failures: w.failures, Reason: w.reason, Again: w.again})
@@ -144,5 +170,8 @@ func (p *Pool) at(slot int) *Worker {
 	return p.workers[slot-1]
 }
 
-// serves says whether a worker accepts clients.
-func serves(s State) bool { return s == Serving || s == Spent }
+// Serves says whether a worker in that state accepts clients.
+func Serves(s State) bool { return s == Serving || s == Spent }
+
+// Lives says whether a worker in that state serves or is on its way to.
+func Lives(s State) bool { return isActive(s) || s == Spent }

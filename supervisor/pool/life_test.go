@@ -240,3 +240,65 @@ func TestTheCauseOfAnEndIsToldApart(t *testing.T) {
 		t.Errorf("a retired worker: got %q, want %q", got, pool.Asked)
 	}
 }
+
+func TestAPauseThatOutlastsAShortTimeoutRaisesNoAlarm(t *testing.T) {
+	s := begin(t, 2)
+	s.pool = pool.New(pool.Limits{Boot: 30 * time.Second, Silence: 2 * time.Second, Drain: 35 * time.Second, Slots: 8}, 2)
+	s.serve()
+	beat := s.now
+	s.passes(10*time.Second, func(int) time.Time { beat = s.now.Add(-900 * time.Millisecond); return beat })
+	for _, pause := range []time.Duration{1600, 2000, 2500, 2900, 3100, 60_000} {
+		s.now = s.now.Add(pause * time.Millisecond)
+		s.pool.Observe(s.now, 1, beat)
+		s.pool.Observe(s.now, 2, beat)
+		s.expect("after a pause of "+pause.String(), s.pool.Tick(s.now))
+		s.passes(5*time.Second, func(int) time.Time { beat = s.now.Add(-900 * time.Millisecond); return beat })
+	}
+}
+
+func TestABootIsForgivenWhatNobodySaw(t *testing.T) {
+	s := begin(t, 1)
+	s.pool.Fill(s.now)
+	s.pool.Tick(s.now)
+	s.now = s.now.Add(time.Minute) // everything was stopped
+	s.expect("first look", s.pool.Tick(s.now))
+	if got, want := s.pool.Deadline(), s.now.Add(30*time.Second); !got.Equal(want) {
+		t.Errorf("deadline: got %v, want %v", got, want)
+	}
+}
+
+func TestNoMoreRecycledWorkersDrainThanAreWanted(t *testing.T) {
+	s := live(t, 2)
+	started := 2
+	for range 20 {
+		for _, w := range s.pool.Workers() {
+			s.pool.Wear(w.Slot)
+		}
+		for _, a := range s.pool.Recycle(s.now) {
+			if a.Order == pool.Start {
+				started++
+				s.replace(a.Slot)
+			}
+		}
+	}
+	if got := len(s.pool.Workers()); got != 4 || started != 4 {
+		t.Errorf("got %d workers of %d started, want 2 that serve and 2 that drain", got, started)
+	}
+	s.happens(1, pool.Exited)
+	s.expect("when one has gone", s.pool.Recycle(s.now), do(pool.Start, 1))
+}
+
+func TestAProcessThatOutlivesSIGKILLHoldsNoPlace(t *testing.T) {
+	s := live(t, 1)
+	began := s.now
+	s.expect("silent", s.passes(silence, func(int) time.Time { return began }), do(pool.Dump, 1))
+	s.now = s.pool.Deadline()
+	s.expect("killed", s.pool.Tick(s.now), do(pool.Kill, 1))
+	s.now = s.pool.Deadline()
+	s.expect("and still there", s.pool.Tick(s.now), do(pool.Kill, 1), do(pool.Start, 2))
+	s.replace(2)
+	s.expect("gone at last", s.happens(1, pool.Exited))
+	if got := s.pool.Serving(); got != 1 {
+		t.Errorf("serving: got %d, want 1", got)
+	}
+}

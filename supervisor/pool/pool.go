@@ -47,6 +47,7 @@ type Pool struct {
 	committed bool
 	released  bool
 	workers   []*Worker // index is slot-1
+	ticked    time.Time
 	outcome   Outcome
 }
 
@@ -98,7 +99,7 @@ func (p *Pool) Fill(now time.Time) []Action {
 	}
 	// One that is being killed holds its place, or a slot that keeps failing would
 	// be passed over and its wait with it.
-	for slot, held := 1, active+p.count(Ending, Hung); held < p.want && slot <= p.limits.Slots; slot++ {
+	for slot, held := 1, active+p.held(); held < p.want && slot <= p.limits.Slots; slot++ {
 		if slot > len(p.workers) {
 			p.workers = append(p.workers, &Worker{Slot: slot, State: Vacant})
 		}
@@ -165,9 +166,10 @@ func (p *Pool) Step(now time.Time, slot int, t Trigger, reason string) ([]Action
 	return append(actions, p.Fill(now)...), nil
 }
 
-// Tick does what is due.
+// Tick does what is due. It is to be called at least once a second.
 func (p *Pool) Tick(now time.Time) []Action {
 	var actions []Action
+	p.forgive(now)
 	for _, w := range p.workers {
 		if w.State != Vacant && !w.deadline.IsZero() && !now.Before(w.deadline) {
 			reason := fmt.Sprintf("not ready within %v: a worker must call worker.Serve by then (boot_timeout)", p.limits.Boot)
@@ -191,7 +193,7 @@ func (p *Pool) Deadline() time.Time {
 			next = t
 		}
 	}
-	wanted := p.want - p.active() - p.count(Ending, Hung)
+	wanted := p.want - p.active() - p.held()
 	for _, w := range p.workers {
 		switch {
 		case w.State != Vacant:
@@ -216,7 +218,7 @@ func (p *Pool) step(now time.Time, w *Worker, t Trigger, reason string) []Action
 	if next != from {
 		w.deadline = p.deadlineOf(now, w, from)
 	} else if t == Expired {
-		w.deadline = time.Time{}
+		w.deadline, w.stuck = time.Time{}, true
 	}
 	var actions []Action
 	for _, o := range orders {
@@ -230,7 +232,7 @@ func (p *Pool) step(now time.Time, w *Worker, t Trigger, reason string) []Action
 	w.left = w.left || next == Draining && t == Left
 	w.recycled = w.recycled || next == Draining && from == Spent && t == Retired
 	if next == Serving && from != Serving {
-		w.since, w.alive = now, now
+		w.Since, w.alive = now, now
 	}
 	if next == Proved && p.released {
 		actions = append(actions, p.apply(now, w, Released)...)
@@ -250,6 +252,8 @@ func (p *Pool) deadlineOf(now time.Time, w *Worker, from State) time.Time {
 		return now.Add(p.limits.Drain)
 	case Hung:
 		return now.Add(dumping)
+	case Ending:
+		return now.Add(stubborn)
 	}
 	return time.Time{}
 }
@@ -268,7 +272,7 @@ func (p *Pool) blame(now time.Time, w *Worker, from State, reason string) {
 	switch {
 	case from == Starting || from == Proving:
 		w.failures = max(w.failures, 1) + 1 // what does not boot now will hardly do so at once
-	case now.Sub(w.since) >= healthy:
+	case now.Sub(w.Since) >= healthy:
 		w.failures = 1
 	default:
 		w.failures++

@@ -124,18 +124,18 @@ var Table = machine.Table[State, Trigger, Order]{
 type Worker struct {
 	Slot     int
 	State    State
-	Restarts int // how often the slot was filled again after an end that nobody asked for
+	Restarts int       // how often the slot was filled again after an end that nobody asked for
+	Since    time.Time // when it began to serve
 
 	failures int       // in a row
 	reason   string    // of the last one
-	since    time.Time // when it began to serve
 	deadline time.Time // of the state; zero: none
 	again    time.Time // when a vacant slot may be filled; zero: at once
 	looked   time.Time // when it was last looked at
 	alive    time.Time // its last sign of life
-	credit   time.Time // silence before it does not count
 	used     bool      // is to be recycled
 	recycled bool      // it drains because it was
 	silent   bool      // it ends because it was
+	stuck    bool      // it has outlived SIGKILL
 	left     bool      // it drains, and nobody here asked it to
 }

@@ -85,16 +85,34 @@ func (p *Packets) WantCredentials() error {
 // Send writes one datagram and passes the descriptors along; the files stay
 // open here. A peer that is gone gives io.EOF.
 func (p *Packets) Send(data []byte, files ...*os.File) error {
-	var oob []byte
-	if len(files) > 0 {
-		fds := make([]int, len(files))
-		for i, f := range files {
-			fds[i] = Descriptor(f)
-		}
-		oob = unix.UnixRights(fds...)
-	}
-	_, _, err := p.conn.WriteMsgUnix(data, oob, nil)
+	_, _, err := p.conn.WriteMsgUnix(data, rights(files), nil)
 	return gone(err)
+}
+
+// Offer is Send for those who must not wait: a peer that does not read, and whose
+// socket is full, gives an error (EAGAIN).
+func (p *Packets) Offer(data []byte, files ...*os.File) error {
+	raw, err := p.conn.SyscallConn()
+	if err != nil {
+		return gone(err)
+	}
+	var senderr error
+	err = raw.Control(func(fd uintptr) {
+		senderr = unix.Sendmsg(int(fd), data, rights(files), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	})
+	return gone(errors.Join(err, senderr))
+}
+
+// rights is the control message that passes files along.
+func rights(files []*os.File) []byte {
+	if len(files) == 0 {
+		return nil
+	}
+	fds := make([]int, len(files))
+	for i, f := range files {
+		fds[i] = Descriptor(f)
+	}
+	return unix.UnixRights(fds...)
 }
 
 // Receive waits for one datagram. The peer's end gives io.EOF; data is valid

@@ -166,3 +166,26 @@ func TestADatagramThatWasCutDoesNotEndTheConversation(t *testing.T) {
 		t.Errorf("a probe after one that was cut, and after what is none: %v, want it answered", err)
 	}
 }
+
+func TestAnOfferDoesNotWaitForAPeerThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	a, b, err := Socketpair(unix.SOCK_SEQPACKET, "pair")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	p, err := NewPackets(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	offered := 0
+	for ; offered < 1<<20; offered++ {
+		if err = p.Offer([]byte("message"), b); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, unix.EAGAIN) || offered == 0 {
+		t.Errorf("after %d offers: got %v, want EAGAIN", offered, err)
+	}
+}
