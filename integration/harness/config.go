@@ -58,7 +58,10 @@ func (i *Instance) render(c Config) string {
 		line("server_names = [%s]", quoted(c.Names))
 	}
 	if len(c.Command) > 0 {
-		line("[app]\ncommand = [%s]\nenv = [%s]", quoted(c.Command), quoted(c.AppEnv))
+		line("[app]\ncommand = [%s]", quoted(c.Command))
+		if c.AppEnv != nil { // the release before does not know it
+			line("env = [%s]", quoted(c.AppEnv))
+		}
 	}
 	line("[control]\nsocket = %q", i.ControlSocket())
 	line("%s", c.Tables)
