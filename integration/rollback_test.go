@@ -100,7 +100,7 @@ func TestARollbackToAnExpiredCertificateIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(harness.Folder(t), "state")
 	i := harness.Prepare(t, harness.Config{Workers: 1, Keys: fmt.Sprintf("state_dir = %q", dir)})
-	soon := time.Now().Add(3 * time.Second)
+	soon := time.Now().Add(8 * time.Second) // a slow start, and the rotation, must not outlast it
 	short := i.Certs.Install(i.Certs.Issue(harness.Leaf{NotAfter: soon}))
 	i.Launch()
 	i.WaitServing()
