@@ -117,12 +117,26 @@ func (p *probes) receive() {
 
 // offer waits until a probe is accepted, or closes it with the listener.
 func (p *probes) offer(c net.Conn) {
+	var late <-chan time.Time
+	if line.hasStarted() {
+		timer := time.NewTimer(unaccepted)
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case p.accepted <- c:
 	case <-p.closed:
 		_ = c.Close()
+	case <-late:
+		_ = c.Close()
 	}
 }
+
+// unaccepted is how long a probe waits for a program with a server of its own that
+// serves already. One that limits its connections accepts nobody while it has them
+// all. That is no sign of being hung: the end of the probe tells the master that
+// somebody lives here.
+const unaccepted = 2 * time.Second
 
 // Accept waits for the next probe.
 func (p *probes) Accept() (net.Conn, error) {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -214,6 +215,20 @@ func TestALimitedServerLeavesTheRestToTheNextGeneration(t *testing.T) {
 	check(t, err)
 	if got, err := io.ReadAll(response.Body); string(got) != "hi" || response.Header.Get("Generation") != "2" {
 		t.Errorf("answer: got %q of generation %s (%v), want hi of 2", got, response.Header.Get("Generation"), err)
+	}
+}
+
+func TestAProbeOfALimitedServerThatIsFullIsEnded(t *testing.T) {
+	t.Parallel()
+	socket := listen(t, "tcp", "127.0.0.1:0", false)
+	m := start(t, plan{program: "limited", sockets: []testSocket{socket}}).admit()
+	mustPost(t, dial(t, socket), 1)
+	probe, err := wire.Dial(m.probe, wire.Probe{})
+	check(t, err)
+	defer probe.Close()
+	check(t, probe.SetReadDeadline(time.Now().Add(patience)))
+	if _, err := probe.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("probe: got %v, want its end: the master is to know that somebody lives here", err)
 	}
 }
 
