@@ -60,6 +60,17 @@
 // a file that they share, and nothing in it has to be said of who wrote it but
 // what they know themselves.
 //
+// Why any answer to the health path is a sign of life, and not only a good one: a
+// worker that answers 503, because a database is down, would be no better started
+// anew, and to kill all of them for it makes an outage of it. Nor does a master
+// count what it could not see: one that was stopped itself knows nothing of its
+// workers.
+//
+// Why a worker that is used up serves on until another has taken its place: with
+// one worker nobody would accept meanwhile, and with several the others are full
+// when it happens to all of them at once. What it costs is its memory twice, which
+// is why no more of them may drain at once than are wanted.
+//
 // Why a certificate that is not valid yet is refused and tried again later,
 // rather than kept: by then the disk may hold a better one.
 package master
