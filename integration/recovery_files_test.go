@@ -148,9 +148,9 @@ func answers(t *testing.T, network, address string, i *harness.Instance) {
 	}
 }
 
-// intoPipe prepares an instance whose standard error is a pipe, and opens the
+// intoPipe starts an instance whose standard error is a pipe, and opens the
 // pipe's other end.
-func intoPipe(t *testing.T) (*harness.Instance, *os.File) {
+func intoPipe(t *testing.T, c harness.Config) (*harness.Instance, *os.File) {
 	t.Helper()
 	path := filepath.Join(harness.Folder(t), "stderr")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
@@ -161,7 +161,8 @@ func intoPipe(t *testing.T) (*harness.Instance, *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = reader.Close() })
-	i := harness.Prepare(t, harness.Config{Workers: 1, Wrap: []string{"/bin/sh", "-c", `exec "$@" 2>"$0"`, path}})
+	c.Wrap = []string{"/bin/sh", "-c", `exec "$@" 2>"$0"`, path}
+	i := harness.Prepare(t, c)
 	i.Launch()
 	i.WaitServing()
 	return i, reader
@@ -171,7 +172,7 @@ func intoPipe(t *testing.T) (*harness.Instance, *os.File) {
 // error, and so this flag.
 func TestAPipeForStandardErrorKeepsBlocking(t *testing.T) {
 	t.Parallel()
-	i, _ := intoPipe(t)
+	i, _ := intoPipe(t, harness.Config{Workers: 1})
 	blocking := func(when string) {
 		t.Helper()
 		s := i.Until(t, "settled", within, harness.Settled)
@@ -197,7 +198,7 @@ func TestAPipeForStandardErrorKeepsBlocking(t *testing.T) {
 
 func TestStandardErrorThatNobodyReadsEndsNoOne(t *testing.T) {
 	t.Parallel()
-	i, reader := intoPipe(t)
+	i, reader := intoPipe(t, harness.Config{Workers: 1})
 	before := i.Until(t, "settled", within, harness.Settled)
 	if err := reader.Close(); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 
@@ -11,6 +12,7 @@ import (
 	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/journal"
 	"example.com/handover/supervisor/master"
+	"example.com/handover/supervisor/outlet"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
 )
@@ -26,10 +28,7 @@ type Options struct {
 // status.
 func Main(o Options) int {
 	if wire.Role() != wire.RoleMaster {
-		code, err := anchor.Run(anchorOptions(context.Background()))
-		if err != nil {
-			complain(err)
-		}
+		code, _ := runAnchor(context.Background(), complain)
 		return code
 	}
 	return master.Run(master.Options{Version: o.Version, Load: func() (*config.Config, error) {
@@ -58,7 +57,7 @@ func Run(ctx context.Context, c *config.Config) error {
 		}
 		os.Exit(master.Run(master.Options{Self: true, Boot: c, Load: load}))
 	}
-	code, err := anchor.Run(anchorOptions(ctx))
+	code, err := runAnchor(ctx, func(io.Writer, error) {}) // the caller is told
 	switch {
 	case err != nil:
 		return err
@@ -90,22 +89,29 @@ func ExitCode(err error) int {
 	}
 }
 
-func anchorOptions(ctx context.Context) anchor.Options {
-	options := &slog.HandlerOptions{Level: slog.LevelInfo}
-	var handler slog.Handler = slog.NewTextHandler(os.Stderr, options)
+// runAnchor runs the anchor. Its log never holds it: a signal is taken and a lost
+// master started again whether or not somebody reads standard error.
+func runAnchor(ctx context.Context, fail func(io.Writer, error)) (code int, err error) {
+	format := func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) }
 	if readByJournal() {
-		handler = journal.Text(os.Stderr, options)
+		format = func(w io.Writer) slog.Handler { return journal.Text(w, nil) }
 	}
-	return anchor.Options{Args: os.Args, Env: os.Environ(), Log: slog.New(handler), Context: ctx}
+	out := outlet.New(os.Stderr, outlet.Options{Format: format})
+	defer outlet.Flush(out)
+	code, err = anchor.Run(anchor.Options{Args: os.Args, Env: os.Environ(), Log: slog.New(format(out)), Context: ctx})
+	if err != nil {
+		fail(out, err)
+	}
+	return code, err
 }
 
 func readByJournal() bool { return journal.Reads(os.Stderr, os.Getenv(journal.Variable)) }
 
 // complain says why the anchor could not go on.
-func complain(err error) {
+func complain(to io.Writer, err error) {
 	text := fmt.Appendf(nil, "error: %v\n", err)
 	if readByJournal() {
 		text = journal.Mark(slog.LevelError, text)
 	}
-	_, _ = os.Stderr.Write(text)
+	_, _ = to.Write(text)
 }

@@ -51,7 +51,8 @@
 // have to reach every one of them, in all generations. So each slot has a pipe,
 // whose read end outlives masters as the other descriptors of a generation do. A
 // master that is killed takes along what it has read and not written: one read of
-// each pipe, 16 KiB at most. To copy with tee(2) and consume afterwards would write
+// each pipe, 16 KiB at most, and what waits for a log that is a pipe or a terminal
+// itself and not read (see package outlet). To copy with tee(2) and consume afterwards would write
 // those lines twice instead, and costs every line a second system call. A master
 // that is stopped leaves its workers 1 MiB each (less where there are more than
 // 16) before what they write blocks, as it would on any pipe.

@@ -116,6 +116,7 @@ func Run(o Options) int {
 	m.oomKills, _ = cgroup.OOMKills()
 	m.killsBefore = m.oomKills
 	m.output = newOutput()
+	defer m.output.flush()
 	m.log = m.output.logger(nil)
 	m.hooks = m.newHooks()
 	if err := m.inherit(); err != nil {

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +9,7 @@ import (
 
 	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/journal"
+	"example.com/handover/supervisor/outlet"
 )
 
 // output is where the supervisor writes what it and its workers have to say:
@@ -17,18 +17,25 @@ import (
 // goroutine may write. That it cannot be written never stops anybody: what was
 // lost is counted, and said as soon as something can be said again.
 type output struct {
+	style           // fixed once workers have begun
 	files  logFiles // owned by the loop
-	format string   // text or json; like marks it is fixed once workers have begun
-	marks  bool     // lines begin with a priority: they go to standard error, which journald reads
+	stderr *outlet.Outlet
 
-	mu   sync.Mutex
-	file *os.File // files.log
-	lost int      // lines, since a write failed
-	torn bool     // what was written last does not end its line
+	mu sync.Mutex
+	to *outlet.Outlet // into files.log
+}
+
+// style is how lines look.
+type style struct {
+	format string // text or json
+	marks  bool   // they begin with a priority: they go to standard error, which journald reads
 }
 
 func newOutput() *output {
-	return &output{files: logFiles{log: os.Stderr}, file: os.Stderr, format: "text", marks: readByJournal(os.Stderr)}
+	o := &output{style: style{"text", readByJournal(os.Stderr)}, files: logFiles{log: os.Stderr}}
+	o.stderr = outlet.New(os.Stderr, outlet.Options{Format: o.records})
+	o.to = o.stderr
+	return o
 }
 
 func readByJournal(f *os.File) bool {
@@ -40,11 +47,7 @@ func (o *output) configure(c *config.Config) error {
 	if c.Log.Format == "json" {
 		o.format = "json"
 	}
-	if err := o.open(c); err != nil {
-		return err
-	}
-	o.marks = readByJournal(o.file)
-	return nil
+	return o.open(c)
 }
 
 // open begins to write to the files as they are found now under their names. On
@@ -55,13 +58,32 @@ func (o *output) open(c *config.Config) error {
 		return err
 	}
 	before := o.files
-	o.files = files
-	o.mu.Lock()
-	o.file = files.log
-	o.mu.Unlock()
-	closeOwn(before.log)
+	o.files, o.marks = files, readByJournal(files.log)
+	o.lead(files.log)
 	closeOwn(before.access)
 	return nil
+}
+
+// lead has all that is written from here on go to f. The file before it is closed
+// when it has what was meant for it.
+func (o *output) lead(f *os.File) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	lost := 0
+	if o.to != o.stderr {
+		lost = o.to.Close()
+	}
+	if f == os.Stderr {
+		o.to = o.stderr
+		o.to.Format(o.records)
+		return
+	}
+	o.to = outlet.New(f, outlet.Options{Format: o.records, Failed: o.complain, Lost: lost})
+}
+
+// complain says on standard error that the log file is not written.
+func (o *output) complain(err error) {
+	_, _ = fmt.Fprintf(o.stderr, "error: log is not written: %v\n", err)
 }
 
 // Write writes whole lines from several goroutines. It reports no error: those
@@ -69,53 +91,25 @@ func (o *output) open(c *config.Config) error {
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.lost > 0 {
-		o.admit()
-	}
-	o.put(b)
-	return len(b), nil
+	return o.to.Write(b)
 }
 
-// put writes lines or counts them as lost. The first lost ones are complained of
-// on standard error, if that is another place.
-func (o *output) put(b []byte) {
-	if o.torn {
-		b = append([]byte{'\n'}, b...)
-	}
-	n, err := o.file.Write(b)
-	if n > 0 {
-		o.torn = b[n-1] != '\n'
-	}
-	if err == nil {
-		return
-	}
-	if o.lost == 0 && o.file != os.Stderr {
-		_, _ = fmt.Fprintf(os.Stderr, "error: log is not written: %v\n", err)
-	}
-	o.lost += max(1, bytes.Count(b[n:], []byte{'\n'}))
-}
+// flush has what was written come out, before somebody else writes on or nobody
+// does.
+func (o *output) flush() { outlet.Flush(o.to, o.stderr) }
 
-// admit says how many lines were lost, if it can be written.
-func (o *output) admit() {
-	lost := o.lost
-	var record bytes.Buffer
-	slog.New(o.handler(&record, slog.LevelInfo)).Error("log lines were lost", "lines", lost)
-	if o.put(record.Bytes()); o.lost == lost {
-		o.lost = 0
-	} else {
-		o.lost = lost // the record itself was none of them
-	}
-}
+// records returns a handler of the log's format for all that matters.
+func (s style) records(w io.Writer) slog.Handler { return s.handler(w, slog.LevelInfo) }
 
 // handler returns a handler of the log's format that writes to w.
-func (o *output) handler(w io.Writer, level slog.Level) slog.Handler {
+func (s style) handler(w io.Writer, level slog.Level) slog.Handler {
 	options := &slog.HandlerOptions{Level: level}
 	switch {
-	case o.marks && o.format == "json":
+	case s.marks && s.format == "json":
 		return journal.JSON(w, options)
-	case o.marks:
+	case s.marks:
 		return journal.Text(w, options)
-	case o.format == "json":
+	case s.format == "json":
 		return slog.NewJSONHandler(w, options)
 	default:
 		return slog.NewTextHandler(w, options)

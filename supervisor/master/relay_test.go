@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/handover/supervisor/config"
+	"example.com/handover/supervisor/outlet"
 	"example.com/handover/worker/wire"
 	"golang.org/x/sys/unix"
 )
@@ -27,7 +28,7 @@ func logTo(t *testing.T, format string) (*output, func() string) {
 	if err := o.configure(c); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeOwn(o.files.log) })
+	t.Cleanup(func() { o.to.Close() })
 	return o, func() string {
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -234,19 +235,22 @@ func TestAtAStopWhatLiesInThePipeIsPassedOn(t *testing.T) {
 func TestAFullDiskLosesLinesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	o, log := logTo(t, "text")
-	good := o.file
+	good, err := os.OpenFile(o.files.log.Name(), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skip("SKIPPED, NOT PASSED: no /dev/full")
 	}
-	defer func() { _ = full.Close() }()
-	o.file = full
+	o.lead(full)
 	for range 3 {
 		if n, err := o.Write([]byte("a line\n")); n != 7 || err != nil {
 			t.Errorf("write: got %d, %v; want that nobody is told", n, err)
 		}
+		o.flush()
 	}
-	o.file = good
+	o.lead(good)
 	o.say("again")
 	if got := log(); !strings.Contains(got, `msg="log lines were lost" lines=3`) || !strings.HasSuffix(got, "again\n") {
 		t.Errorf("got %q, want the number of lost lines, then the line", got)
@@ -293,7 +297,9 @@ func TestEachLineForTheJournalBeginsWithItsPriority(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := &output{format: format, marks: true, file: stderr}
+		o := &output{style: style{format: format, marks: true}}
+		o.stderr = outlet.New(stderr, outlet.Options{Format: o.records})
+		o.to = o.stderr
 		r, w, err := wire.Pipe("words.7.2")
 		if err != nil {
 			t.Fatal(err)

@@ -126,6 +126,7 @@ func (m *master) stopRelays(empty bool) {
 	for _, r := range m.relays {
 		r.stop(ctx, empty)
 	}
+	m.output.flush()
 }
 
 // leaveRelays leaves the pipes to the successor. One of the release before reads
