@@ -1,6 +1,7 @@
 package master
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -115,8 +116,7 @@ func newAdmin(f *os.File, log *slog.Logger, present func(context.Context) (*stat
 			say(w, err.Error())
 			return
 		}
-		w.Header().Set("Content-Type", metrics.ContentType)
-		_ = metrics.Write(w, s) // the client has gone: nobody to tell
+		tell(w, s, log)
 	})
 	a.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: adminTimeout, WriteTimeout: 2 * adminTimeout, MaxHeaderBytes: 8 << 10,
@@ -150,6 +150,18 @@ func (a *admin) ailment(now time.Time) string {
 		return fmt.Sprintf("the master hangs: no sign of life for %v", silent.Round(time.Second))
 	}
 	return ""
+}
+
+// tell answers with metrics: all of them, or an error.
+func tell(w http.ResponseWriter, s *status.Status, log *slog.Logger) {
+	var text bytes.Buffer
+	if err := metrics.Write(&text, s); err != nil {
+		log.Error("metrics not collected", "error", err)
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", metrics.ContentType)
+	_, _ = w.Write(text.Bytes())
 }
 
 // say answers with a line: ok, or what is wrong.

@@ -3,6 +3,7 @@ package metrics
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"example.com/handover/supervisor/status"
@@ -101,7 +102,8 @@ func connections(s *status.Status) (n int64) {
 }
 
 // ends returns when the certificates of each name end: the earliest, where one
-// name has several.
+// name has several. A name may be that of a file, and so no UTF-8, which a label
+// must be.
 func ends(s *status.Status) map[string]float64 {
 	first := map[string]time.Time{}
 	for _, c := range s.Certificates {
@@ -109,8 +111,9 @@ func ends(s *status.Status) map[string]float64 {
 		if !c.ChainNotAfter.IsZero() && c.ChainNotAfter.Before(end) {
 			end = c.ChainNotAfter
 		}
-		if known, ok := first[c.Name]; !ok || end.Before(known) {
-			first[c.Name] = end
+		name := strings.ToValidUTF8(c.Name, "\uFFFD")
+		if known, ok := first[name]; !ok || end.Before(known) {
+			first[name] = end
 		}
 	}
 	seconds := map[string]float64{}

@@ -72,3 +72,12 @@ func TestOfSeveralCertificatesOfANameTheEarliestEndIsSaid(t *testing.T) {
 		`handover_certificate_not_after_timestamp_seconds{name="a\"b"} 1.9e+09`,
 		`handover_certificate_not_after_timestamp_seconds{name="c"} 2e+09`)
 }
+
+func TestANameThatIsNoTextHidesNothing(t *testing.T) {
+	t.Parallel()
+	late, early := time.Unix(2_000_000_000, 0), time.Unix(1_900_000_000, 0)
+	got := text(t, &status.Status{Generation: 4, Certificates: []status.Certificate{
+		{Name: "caf\xe9", NotAfter: late}, {Name: "caf\xe8", NotAfter: early},
+	}})
+	requires(t, got, "handover_generation 4", `handover_certificate_not_after_timestamp_seconds{name="caf�"} 1.9e+09`)
+}
