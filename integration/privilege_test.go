@@ -268,3 +268,15 @@ func TestAServiceThatIsNotRootMayNameItselfAndNobodyElse(t *testing.T) {
 		t.Errorf("the log says nothing of %q:\n%s", want, i.Output())
 	}
 }
+
+func TestAWorkerAsNobodyCanOpenItsOutputByName(t *testing.T) {
+	t.Parallel()
+	asRoot(t)
+	i := speaking(t, harness.Config{Workers: 1, Keys: "user = \"nobody\"\ngroup = \"nogroup\""}, "")
+	for _, device := range []string{"/dev/stdout", "/dev/stderr"} {
+		if a, err := i.Get("/say?text=through+" + device + "&to=" + device); err != nil || a.Status != 200 {
+			t.Errorf("%s: %d %q, %v; want it opened", device, a.Status, a.Body, err)
+		}
+		saysOnce(t, i, "handover.log", "worker 1.1: through "+device)
+	}
+}

@@ -56,6 +56,9 @@ func (m *master) relayOf(slot int) (*relay, error) {
 		// is full; and a large one lasts until a killed master has a successor.
 		fd := wire.Descriptor(end)
 		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, max(pipeLeast, min(pipeSize, pipesSize/max(1, m.past.Want))))
+		// A program may open /dev/stderr, which takes the right to the pipe itself. If
+		// that cannot be given, what it inherits still serves it.
+		_ = unix.Fchown(fd, workerUID(m.config), -1)
 		if err := unix.SetNonblock(fd, false); err != nil {
 			_ = pipe.Close()
 			_ = end.Close()

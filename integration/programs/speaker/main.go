@@ -32,10 +32,18 @@ func main() {
 	log.Fatal(worker.Serve(mux))
 }
 
-// say writes a line to standard output, error, or both.
-func say(_ http.ResponseWriter, r *http.Request) {
+// say writes a line to standard output, error, or both; or opens a device for it.
+func say(w http.ResponseWriter, r *http.Request) {
 	text := r.URL.Query().Get("text")
-	switch r.URL.Query().Get("to") {
+	switch to := r.URL.Query().Get("to"); to {
+	case "/dev/stdout", "/dev/stderr":
+		f, err := os.OpenFile(to, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		defer f.Close()
+		fmt.Fprintln(f, text)
 	case "out":
 		fmt.Println(text)
 	case "both":
