@@ -135,10 +135,12 @@ func newAdmin(f *os.File, log *slog.Logger, present func(context.Context) (*stat
 	return a, nil
 }
 
-// start accepts until leave.
+// start accepts until leave, or finish where all connections were open: then Serve
+// was not accepting, and hears of nothing else.
 func (a *admin) start(log *slog.Logger) {
 	a.open.Go(func() {
-		if err := a.http.Serve(netutil.LimitListener(a.l, adminConnections)); !errors.Is(err, net.ErrClosed) {
+		err := a.http.Serve(netutil.LimitListener(a.l, adminConnections))
+		if !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
 			log.Error("admin address failed", "error", err)
 		}
 	})

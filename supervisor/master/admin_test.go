@@ -1,7 +1,10 @@
 package master
 
 import (
+	"context"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -34,5 +37,49 @@ func TestMetricsThatCannotBeCollectedAreAnErrorAndLogged(t *testing.T) {
 	tell(answer, &status.Status{Generation: 4}, slog.New(slog.DiscardHandler))
 	if answer.Code != 200 || !strings.Contains(answer.Body.String(), "\nhandover_generation 4\n") {
 		t.Errorf("got %d %q, want 200 and the metrics", answer.Code, answer.Body)
+	}
+}
+
+// TestAMasterThatLeavesWithAllConnectionsOpenLogsNoFailure has every connection
+// that may be open be open, so that the accept loop waits for one to end.
+func TestAMasterThatLeavesWithAllConnectionsOpenLogsNoFailure(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	var lines strings.Builder
+	log := slog.New(slog.NewTextHandler(&lines, nil))
+	a, err := newAdmin(f, log, func(context.Context) (*status.Status, error) { return &status.Status{}, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan struct{}, adminConnections)
+	counted := a.http.ConnState
+	a.http.ConnState = func(c net.Conn, s http.ConnState) {
+		if counted(c, s); s == http.StateNew {
+			opened <- struct{}{}
+		}
+	}
+	a.start(log)
+	for range adminConnections {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		<-opened
+	}
+	a.leave(nil)
+	a.finish()
+	a.open.Wait()
+	if lines.Len() > 0 {
+		t.Errorf("got %q, want no word of a failure", &lines)
 	}
 }
