@@ -35,6 +35,23 @@ func TestNobodyWaitsForAReaderOfTheLogThatHasStopped(t *testing.T) {
 	load.More(t, 20)
 	load.Stop().NothingLost(t)
 
+	gapOnce(t, i, reader, lines)
+
+	stuff(t, reader)
+	spewAll(t, i, lines)
+	hup(t, i, "done")
+	gapOnce(t, i, reader, lines) // which the next master tells
+
+	stuff(t, reader)
+	spewAll(t, i, lines)
+	i.Signal(syscall.SIGTERM)
+	stopped(t, i, within)
+}
+
+// gapOnce requires of a log that is read again that it holds each line of the workers
+// or says once that it was lost.
+func gapOnce(t *testing.T, i *harness.Instance, reader *os.File, lines int) {
+	t.Helper()
 	found := readLog(t, i, reader)
 	if got := found.spewed + found.lost; got < lines || got > lines+100 {
 		t.Errorf("%d lines of the workers and %d that were lost are %d, want the %d that were written and few others", found.spewed, found.lost, got, lines)
@@ -42,11 +59,6 @@ func TestNobodyWaitsForAReaderOfTheLogThatHasStopped(t *testing.T) {
 	if found.lost == 0 || found.confessions != 1 {
 		t.Errorf("%d lines were lost by %d records, want some by one", found.lost, found.confessions)
 	}
-
-	stuff(t, reader)
-	spewAll(t, i, lines)
-	i.Signal(syscall.SIGTERM)
-	stopped(t, i, within)
 }
 
 // stuff writes into a pipe until it takes not one byte more.

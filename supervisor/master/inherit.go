@@ -229,6 +229,7 @@ func (m *master) takeWords(words []byte) {
 		m.log.Warn("predecessor left unreadable words", "error", err)
 		return
 	}
+	m.output.to.Owe(last.Unsaid)
 	last.Descriptors = m.past.Descriptors
 	if own, other := m.past.Current, last.Current; own != nil && other != nil && len(own.Record.Steps) > len(other.Record.Steps) {
 		other.Record.Steps = own.Record.Steps // it left before it had heard all of ours

@@ -98,6 +98,10 @@ func (o *output) Write(b []byte) (int, error) {
 // does.
 func (o *output) flush() { outlet.Flush(o.to, o.stderr) }
 
+// leave gives up what nobody has read, and returns how many lines a successor is to
+// say were lost.
+func (o *output) leave() int { return o.to.Leave() }
+
 // records returns a handler of the log's format for all that matters.
 func (s style) records(w io.Writer) slog.Handler { return s.handler(w, slog.LevelInfo) }
 

@@ -45,6 +45,7 @@ type state struct {
 	Leaving     time.Time            `json:"leaving,omitzero"`   // when a stop that was asked for begins to drain
 	Requests    uint64               `json:"requests,omitempty"` // answered by workers that are gone
 	Reloads     status.Tally         `json:"reloads,omitempty"`  // that have ended
+	Unsaid      int                  `json:"unsaid,omitempty"`   // lines of the log that were lost, at the end of a master that hands over
 	Admin       string               `json:"admin,omitempty"`    // addresses and paths, so that a change is noticed
 	Control     string               `json:"control"`
 	PidFile     string               `json:"pidfile"`

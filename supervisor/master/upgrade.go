@@ -297,6 +297,7 @@ func (m *master) handOn() {
 	m.leaveRelays()
 	words := m.snapshot()
 	words.Hooks, _ = m.hooks.Pause()
+	words.Unsaid = m.output.leave()
 	if words, f, err := words.encode(); err == nil {
 		_ = f.Close()
 		_ = m.successor.handoff.SetWriteDeadline(time.Now().Add(time.Second))

@@ -40,12 +40,13 @@ type Outlet struct {
 	mu      sync.Mutex
 	format  func(io.Writer) slog.Handler
 	pending []byte
-	inHand  int           // bytes that are being written
+	inHand  []byte        // what is being written
 	writing chan struct{} // closed when nothing is pending any more; nil: nothing is
 	full    bool          // lose all until then
 	lost    int           // lines, since it was last said
-	torn    bool          // what was written last does not end its line; owned by who writes
+	torn    bool          // what was written last does not end its line
 	closed  bool          // who writes closes the file
+	left    bool          // who writes gives up
 }
 
 // New returns an Outlet of a file, which it owns if it is closed.
@@ -66,10 +67,11 @@ func (o *Outlet) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
+	case o.left: // for whom there is nobody to say it
 	case o.regular:
 		o.pending = b
 		o.all()
-	case o.full || len(o.pending)+o.inHand+len(b) > limit:
+	case o.full || len(o.pending)+len(o.inHand)+len(b) > limit:
 		o.full = o.writing != nil
 		o.lose(count(b), errBehind)
 	default:
@@ -96,11 +98,10 @@ func (o *Outlet) run() {
 // all writes what is pending, and what comes meanwhile.
 func (o *Outlet) all() {
 	o.admit()
-	for len(o.pending) > 0 {
+	for len(o.pending) > 0 && !o.left {
 		batch := o.pending
-		o.pending, o.inHand = nil, len(batch)
+		o.pending = nil
 		lost, err := o.put(batch)
-		o.inHand = 0
 		if err != nil {
 			o.lose(lost, err)
 		}
@@ -139,18 +140,15 @@ func (o *Outlet) lose(lines int, why error) {
 
 func count(b []byte) int { return max(1, bytes.Count(b, []byte{'\n'})) }
 
-// put writes lines, or says how many of them it could not. Where it may take long
-// the lock is given up meanwhile.
+// put writes lines, or says how many of them it could not.
 func (o *Outlet) put(b []byte) (lost int, err error) {
-	if !o.regular {
-		o.mu.Unlock()
-		defer o.mu.Lock()
-	}
+	defer func() { o.inHand = nil }()
 	if o.torn {
 		b = append([]byte{'\n'}, b...)
 	}
-	for len(b) > 0 {
-		n, err := writeOnce(o.file, o.piece(b))
+	for len(b) > 0 && !o.left {
+		o.inHand = b
+		n, err := o.once(o.piece(b))
 		if n > 0 {
 			o.torn = b[n-1] != '\n'
 			b = b[n:]
@@ -160,6 +158,15 @@ func (o *Outlet) put(b []byte) (lost int, err error) {
 		}
 	}
 	return 0, nil
+}
+
+// once writes b. Where it may take long the lock is given up meanwhile.
+func (o *Outlet) once(b []byte) (int, error) {
+	if !o.regular {
+		o.mu.Unlock()
+		defer o.mu.Lock()
+	}
+	return writeOnce(o.file, b)
 }
 
 // piece returns how much of b is written at once. Others write to the same file:
@@ -211,6 +218,26 @@ func (o *Outlet) Close() (lost int) {
 	return o.lost
 }
 
+// Leave gives up what is still pending, and returns how many lines are lost with
+// it or were before: whoever writes on is to say so.
+func (o *Outlet) Leave() (lost int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	lost, o.lost = o.lost, 0
+	if o.writing != nil {
+		lost += bytes.Count(o.inHand, []byte{'\n'}) + bytes.Count(o.pending, []byte{'\n'})
+		o.left, o.pending = true, nil
+	}
+	return lost
+}
+
+// Owe has so many lines said to be lost besides the own ones.
+func (o *Outlet) Owe(lost int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lost += lost
+}
+
 // Flush waits until what is pending was written, half a second in all: a reader
 // that has stopped must not hold the end of a process.
 func Flush(outlets ...*Outlet) {
@@ -218,9 +245,9 @@ func Flush(outlets ...*Outlet) {
 	defer timer.Stop()
 	for _, o := range outlets {
 		o.mu.Lock()
-		writing := o.writing
+		writing, left := o.writing, o.left
 		o.mu.Unlock()
-		if writing == nil {
+		if writing == nil || left {
 			continue
 		}
 		select {

@@ -135,6 +135,29 @@ func TestTheEndOfAProcessWaitsForAReaderAndNotForOneThatHasStopped(t *testing.T)
 	}
 }
 
+func TestWhoLeavesAStoppedReaderTellsHowManyLinesItNeverGot(t *testing.T) {
+	t.Parallel()
+	r, w := pipe(t)
+	o := outlet.New(w, outlet.Options{Format: text})
+	write(o, 0, lines)
+	lost := o.Leave()
+	o.Close()
+	got, err := io.ReadAll(r)
+	read := bytes.Count(got, []byte{'\n'})
+	// What was in hand when it left may have been written after all.
+	if sum := read + lost; sum < lines || sum > lines+40 || err != nil {
+		t.Errorf("%d lines read and %d lost, %v; want %d together", read, lost, err, lines)
+	}
+	r, w = pipe(t)
+	next := outlet.New(w, outlet.Options{Format: text})
+	next.Owe(lost)
+	write(next, 0, 1)
+	next.Close()
+	if got, _ := io.ReadAll(r); !strings.Contains(string(got), fmt.Sprintf("lines=%d\n", lost)) {
+		t.Errorf("got %q, want that %d lines were lost", got, lost)
+	}
+}
+
 func TestANonBlockingPipeIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	r, w := pipe(t)
