@@ -23,7 +23,7 @@ run: build ## build and start it: a welcome page on https://127.0.0.1:8443
 
 # One package at a time: under the load of others clients think longer than they mean to.
 test: ## every test, with the race detector (needs gcc)
-	$(GO) test -race -count=1 -p 1 -timeout 20m ./...
+	$(GO) test -race -count=1 -p 1 -timeout 40m ./...
 
 # The commands that tests start, each with the package it comes from. What is
 # installed for them must serve nobody: no service of theirs is started, now

@@ -213,7 +213,7 @@ func TestANewMasterThatIsNoneIsGivenUp(t *testing.T) {
 			t.Parallel()
 			dir := harness.Folder(t)
 			path := release(t, dir)
-			i := harness.Start(t, harness.Config{Binary: path, BootTimeout: "1s"})
+			i := harness.Start(t, harness.Config{Binary: path, BootTimeout: "4s"})
 			load := i.Load(t, light)
 			before := i.Until(t, "settled", within, harness.Settled)
 			if err := errors.Join(os.WriteFile(path+".next", []byte("#!/bin/sh\n"+script+"\n"), 0o755), os.Rename(path+".next", path)); err != nil {
