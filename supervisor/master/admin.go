@@ -56,6 +56,10 @@ type admin struct {
 	l    net.Listener
 	open sync.WaitGroup // the accept loop and every connection
 
+	// Closed once it is known what older generations have done: in place of a killed
+	// master counters would go back before. Of the loop.
+	oriented chan struct{}
+
 	seen atomic.Pointer[presence]
 	last atomic.Pointer[status.Status] // of a master that has left
 }
@@ -75,13 +79,14 @@ func (m *master) serveAdmin() {
 	if f == nil || m.admin != nil {
 		return
 	}
+	var a *admin
 	a, err := newAdmin(f, m.log, func(ctx context.Context) (*status.Status, error) {
-		return call(ctx, m, func() (*status.Status, error) {
-			if s := m.machine.State(); s == handover.Booting || s == handover.Waiting {
-				return nil, errStarting // what older generations have done is not known yet: counters would go back
-			}
-			return m.present(), nil
-		})
+		select {
+		case <-a.oriented:
+			return call(ctx, m, func() (*status.Status, error) { return m.present(), nil })
+		case <-ctx.Done():
+			return nil, errStarting
+		}
 	})
 	if err != nil {
 		m.log.Error("serve admin address", "error", err)
@@ -98,7 +103,7 @@ func newAdmin(f *os.File, log *slog.Logger, present func(context.Context) (*stat
 		return nil, err
 	}
 	defer func() { _ = own.Close() }()
-	a := &admin{}
+	a := &admin{oriented: make(chan struct{})}
 	if a.l, err = net.FileListener(own); err != nil {
 		return nil, err
 	}
@@ -209,7 +214,20 @@ func (a *admin) finish() {
 // noteTurn lets the watchers see that the loop turns, and what it knows.
 func (m *master) noteTurn(now time.Time) {
 	if m.admin != nil {
+		m.orient()
 		m.admin.seen.Store(&presence{at: now, unready: m.unready()})
+	}
+}
+
+// orient lets those go on who have waited for it.
+func (m *master) orient() {
+	if s := m.machine.State(); s == handover.Booting || s == handover.Waiting {
+		return
+	}
+	select {
+	case <-m.admin.oriented:
+	default:
+		close(m.admin.oriented)
 	}
 }
 
