@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -15,44 +14,33 @@ import (
 // for as long as it likes between two reads.
 //
 // net/http reads from it as well, what a handler left, when it writes the header
-// of the answer and after the handler: so those are watched too. It must not be
-// watched once it is read to its end: then net/http waits on the connection for
-// its end, all through the handler.
+// of the answer, when the body is closed and after the handler: so those are
+// watched too. Once it is read to its end it must not be watched: then net/http
+// waits on the connection for its end, all through the handler. Only the
+// connection hears of that: see conn.SetReadDeadline.
 type body struct {
 	io.ReadCloser
-	conn  *conn
-	pause time.Duration
-	over  atomic.Bool
-	late  atomic.Bool
+	conn    *conn
+	pause   time.Duration
+	waiting int // how many goroutines wait for a part of it; the deadline's mutex guards it
 }
 
 // Read reads a part, or gives up.
 func (b *body) Read(p []byte) (int, error) {
-	if b.late.Load() {
-		return 0, os.ErrDeadlineExceeded
-	}
-	if b.expect() {
-		defer b.conn.relent()
-	}
+	b.expect()
+	defer b.relent()
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		b.over.Store(true)
-	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		b.late.Store(true)
 		b.conn.stall()
 	}
 	return n, err
 }
 
-// expect has the connection watched if some of the body is to come. Who was told
-// so calls relent.
-func (b *body) expect() bool {
-	if b == nil || b.over.Load() {
-		return false
-	}
-	b.conn.expect(b.pause)
-	return true
+// Close has net/http read what is left.
+func (b *body) Close() error {
+	b.expect()
+	defer b.relent()
+	return b.ReadCloser.Close()
 }
 
 // streamBody is body for HTTP/2, where a connection has many: the deadline is the

@@ -3,6 +3,7 @@ package worker
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -16,7 +17,7 @@ type deadline struct {
 	writes  time.Time // theirs too
 	ours    time.Time // of a part of a body; zero: none
 	shaking time.Time // of a handshake, which is no header: the others count afterwards; zero: it is over
-	waiting int       // how many goroutines wait for a part of a body
+	body    *body     // the one that is watched; nil: none
 	stalled bool      // a body has paused for too long; what comes later on is no request
 }
 
@@ -24,10 +25,18 @@ type deadline struct {
 var longAgo = time.Unix(1, 0)
 
 // SetReadDeadline sets the deadline of whoever serves the connection.
+//
+// Within a request net/http sets one, none, when it has read the body to its end
+// and begins to wait for the client's; it says so nowhere else. The other time is
+// when it interrupts a read, with a deadline long ago that it takes back.
 func (c *conn) SetReadDeadline(t time.Time) error {
-	c.until.mu.Lock()
-	defer c.until.mu.Unlock()
-	c.until.theirs = t
+	u := &c.until
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.body != nil && !t.Equal(longAgo) && !u.theirs.Equal(longAgo) {
+		u.unwatch()
+	}
+	u.theirs = t
 	return c.apply()
 }
 
@@ -60,25 +69,61 @@ func (c *conn) apply() error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// expect gives the client until pause from now to send a part of a body.
-func (c *conn) expect(pause time.Duration) {
+// watch begins to watch the body of a request, in which a client may pause for so
+// long.
+func (c *conn) watch(r io.ReadCloser, pause time.Duration) *body {
+	b := &body{ReadCloser: r, conn: c, pause: pause}
 	c.until.mu.Lock()
 	defer c.until.mu.Unlock()
-	c.until.waiting++
-	if !c.until.stalled {
-		c.until.ours = time.Now().Add(pause)
-	}
-	_ = c.apply()
+	c.until.body = b
+	return b
 }
 
-// relent takes one expect back.
-func (c *conn) relent() {
-	c.until.mu.Lock()
-	defer c.until.mu.Unlock()
-	if c.until.waiting--; c.until.waiting == 0 && !c.until.stalled {
-		c.until.ours = time.Time{}
+// unwatch ends that: expect and relent change nothing any more. A read may outlive
+// its request, and then it has no share in the next one.
+func (u *deadline) unwatch() {
+	u.body = nil
+	if !u.stalled {
+		u.ours = time.Time{}
 	}
-	_ = c.apply()
+}
+
+// watched says whether some of the body may be to come.
+func (b *body) watched() bool {
+	if b == nil {
+		return false
+	}
+	b.conn.until.mu.Lock()
+	defer b.conn.until.mu.Unlock()
+	return b.conn.until.body == b
+}
+
+// expect gives the client until a pause from now to send a part.
+func (b *body) expect() { b.share(1) }
+
+// relent takes one expect back.
+func (b *body) relent() { b.share(-1) }
+
+func (b *body) share(n int) {
+	if b == nil {
+		return
+	}
+	u := &b.conn.until
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.body != b {
+		return
+	}
+	b.waiting += n
+	switch {
+	case u.stalled:
+		return
+	case n > 0:
+		u.ours = time.Now().Add(b.pause)
+	case b.waiting == 0:
+		u.ours = time.Time{}
+	}
+	_ = b.conn.apply()
 }
 
 // stall ends the reading for good: net/http would take the rest of the body for
@@ -90,14 +135,15 @@ func (c *conn) stall() {
 	_ = c.apply()
 }
 
-// forgive takes back every expect: the request is over.
+// forgive ends the watch: the request is over.
 func (c *conn) forgive() {
 	c.until.mu.Lock()
 	defer c.until.mu.Unlock()
-	if c.until.waiting = 0; !c.until.stalled && !c.until.ours.IsZero() {
-		c.until.ours = time.Time{}
-		_ = c.apply()
+	if c.until.body == nil {
+		return
 	}
+	c.until.unwatch()
+	_ = c.apply()
 }
 
 // shake begins the handshake of a client, which has its own time for it. Whoever

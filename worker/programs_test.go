@@ -60,6 +60,7 @@ func routes() http.Handler {
 	mux.HandleFunc("GET /print", func(_ http.ResponseWriter, _ *http.Request) { fmt.Println("printed") })
 	mux.HandleFunc("POST /unread", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "not of interest") })
 	mux.HandleFunc("/linger", linger)
+	bodies(mux)
 	mux.HandleFunc("GET /log", func(_ http.ResponseWriter, _ *http.Request) { fmt.Fprintln(os.Stderr, "logged") })
 	return mux
 }

@@ -54,18 +54,16 @@ func (w *response) WriteHeader(code int) {
 // Write writes a part of the body.
 func (w *response) Write(b []byte) (int, error) {
 	w.decide()
-	if w.body.expect() {
-		defer w.conn.relent()
-	}
+	w.body.expect()
+	defer w.body.relent()
 	return w.ResponseWriter.Write(b)
 }
 
 // WriteString writes a part of the body without copying it.
 func (w *response) WriteString(s string) (int, error) {
 	w.decide()
-	if w.body.expect() {
-		defer w.conn.relent()
-	}
+	w.body.expect()
+	defer w.body.relent()
 	return io.WriteString(w.ResponseWriter, s)
 }
 
@@ -73,7 +71,7 @@ func (w *response) WriteString(s string) (int, error) {
 // request's own body is watched it is copied piece by piece: see body.
 func (w *response) ReadFrom(r io.Reader) (int64, error) {
 	w.decide()
-	if w.body != nil && !w.body.over.Load() {
+	if w.body.watched() {
 		return io.Copy(struct{ io.Writer }{w}, r)
 	}
 	if to, ok := w.ResponseWriter.(io.ReaderFrom); ok {
@@ -88,18 +86,14 @@ func (w *response) Flush() { _ = w.FlushError() }
 // FlushError is Flush for http.ResponseController.
 func (w *response) FlushError() error {
 	w.decide()
-	if w.body.expect() {
-		defer w.conn.relent()
-	}
+	w.body.expect()
+	defer w.body.relent()
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Hijack hands the connection to the handler; the drain waits for its end.
 func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.decided = true
-	if w.body != nil {
-		w.body.over.Store(true)
-	}
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 

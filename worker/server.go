@@ -92,7 +92,7 @@ func serveOne(handler http.Handler, w *response, r *http.Request, pause time.Dur
 	if pause == 0 {
 		handler.ServeHTTP(w, r)
 	} else {
-		w.body = &body{ReadCloser: r.Body, conn: w.conn, pause: pause}
+		w.body = w.conn.watch(r.Body, pause)
 		withBody(handler, w, r, w.body)
 		w.body.expect() // net/http reads what is left; it ends with the request
 	}

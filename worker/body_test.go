@@ -1,0 +1,105 @@
+package worker
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"example.com/handover/worker/wire"
+)
+
+// bodies are handlers that treat the bodies of their requests in their own ways.
+func bodies(mux *http.ServeMux) {
+	mux.HandleFunc("POST /pour", pour)
+	mux.HandleFunc("POST /duplex", func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_, _ = fmt.Fprint(w, "answered")
+	})
+	mux.HandleFunc("POST /converse", converse)
+	mux.HandleFunc("POST /patient", func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		_, _ = io.Copy(w, r.Body)
+	})
+	mux.HandleFunc("POST /trailer", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = fmt.Fprint(w, r.Trailer.Get("Sum"))
+	})
+}
+
+const poured = 24 << 20 // more than sockets hold
+
+// pour leaves its body unread and answers more than sockets hold.
+func pour(w http.ResponseWriter, r *http.Request) {
+	part := make([]byte, 64<<10)
+	for range poured / len(part) {
+		if _, err := w.Write(part); err != nil || r.Context().Err() != nil {
+			return
+		}
+	}
+	_, _ = fmt.Fprint(w, "ended")
+}
+
+// converse sends back each line that it is sent, as soon as it has come.
+func converse(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	_ = control.EnableFullDuplex()
+	_ = control.Flush()
+	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+		_, _ = fmt.Fprintln(w, lines.Text())
+		_ = control.Flush()
+	}
+}
+
+// request writes a request with the first part of its body.
+func request(t *testing.T, c net.Conn, path, length, part string) *bufio.Reader {
+	t.Helper()
+	_, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n%s", path, length, part)
+	check(t, err)
+	return bufio.NewReader(c)
+}
+
+func answer(t *testing.T, r *bufio.Reader) *http.Response {
+	t.Helper()
+	a, err := http.ReadResponse(r, nil)
+	check(t, err)
+	return a
+}
+
+func TestAClientMayPauseLongerInItsAnswerThanInItsBody(t *testing.T) {
+	t.Parallel()
+	const pause = 200 * time.Millisecond
+	socket := pausing(t, pause)
+	c := dial(t, socket)
+	a := answer(t, request(t, c, "/pour", "Content-Length: 4", "left"))
+	await(t, "pause", elapsed(5*pause))
+	body, err := io.ReadAll(a.Body)
+	if err != nil || len(body) != poured+len("ended") {
+		t.Errorf("after a pause: %d bytes, %v; want all %d", len(body), err, poured+len("ended"))
+	}
+	get(t, c, "/log")
+}
+
+// TestABodyThatOutlivesItsRequestHasNoShareInTheNext has a read of it end then.
+func TestABodyThatOutlivesItsRequestHasNoShareInTheNext(t *testing.T) {
+	t.Parallel()
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
+	c := newRoster(new(wire.Slot), limitsOf(wire.Limits{})).add(ours, true)
+	first := c.watch(http.NoBody, patience)
+	first.expect()
+	c.forgive()
+	second := c.watch(http.NoBody, patience)
+	second.expect()
+	first.relent()
+	if c.until.ours.IsZero() {
+		t.Error("while the second is read there is no deadline, want one")
+	}
+	second.relent()
+	if ours := c.until.ours; !ours.IsZero() {
+		t.Errorf("afterwards: deadline %v, want none", ours)
+	}
+}
