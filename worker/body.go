@@ -1,10 +1,8 @@
 package worker
 
 import (
-	"errors"
 	"io"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 )
@@ -20,20 +18,19 @@ import (
 // connection hears of that: see conn.SetReadDeadline.
 type body struct {
 	io.ReadCloser
-	conn    *conn
-	pause   time.Duration
-	waiting int // how many goroutines wait for a part of it; the deadline's mutex guards it
+	conn  *conn
+	pause time.Duration
+
+	// The deadline's mutex guards these.
+	waiting int  // how many goroutines wait for a part of it
+	late    bool // a read of it has timed out, whoever's it was
 }
 
 // Read reads a part, or gives up.
 func (b *body) Read(p []byte) (int, error) {
 	b.expect()
 	defer b.relent()
-	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		b.conn.stall()
-	}
-	return n, err
+	return b.ReadCloser.Read(p)
 }
 
 // Close has net/http read what is left.

@@ -83,6 +83,24 @@ func TestAClientMayPauseLongerInItsAnswerThanInItsBody(t *testing.T) {
 	get(t, c, "/log")
 }
 
+func TestTheRestOfABodyThatPausedIsNoRequestInFullDuplexEither(t *testing.T) {
+	t.Parallel()
+	const pause = 200 * time.Millisecond
+	socket := pausing(t, pause)
+	for length, part := range map[string]string{"Content-Length: 200": "part", "Transfer-Encoding: chunked": "c8\r\npart"} {
+		c := dial(t, socket)
+		answers := request(t, c, "/duplex", length, part)
+		if body, err := io.ReadAll(answer(t, answers).Body); string(body) != "answered" {
+			t.Errorf("%s: answer %q, %v; want it before the body has come", length, body, err)
+		}
+		await(t, "pause", elapsed(5*pause))
+		_, _ = io.WriteString(c, "GET /log HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		if rest, _ := io.ReadAll(answers); len(rest) > 0 {
+			t.Errorf("%s: %q after the answer, want the connection closed", length, rest)
+		}
+	}
+}
+
 // TestABodyThatOutlivesItsRequestHasNoShareInTheNext has a read of it end then.
 func TestABodyThatOutlivesItsRequestHasNoShareInTheNext(t *testing.T) {
 	t.Parallel()

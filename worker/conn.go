@@ -2,9 +2,11 @@ package worker
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -100,6 +102,9 @@ func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 && c.phase.Load() == waiting {
 		c.heard.Store(int64(c.roster.now()))
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.late()
 	}
 	return n, err
 }

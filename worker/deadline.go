@@ -18,7 +18,7 @@ type deadline struct {
 	ours    time.Time // of a part of a body; zero: none
 	shaking time.Time // of a handshake, which is no header: the others count afterwards; zero: it is over
 	body    *body     // the one that is watched; nil: none
-	stalled bool      // a body has paused for too long; what comes later on is no request
+	stalled bool      // a body was not read to its end; what comes later on is no request
 }
 
 // longAgo is a deadline that has passed.
@@ -116,8 +116,8 @@ func (b *body) share(n int) {
 	}
 	b.waiting += n
 	switch {
-	case u.stalled:
-		return
+	case n > 0 && b.late:
+		u.ours = longAgo
 	case n > 0:
 		u.ours = time.Now().Add(b.pause)
 	case b.waiting == 0:
@@ -126,23 +126,29 @@ func (b *body) share(n int) {
 	_ = b.conn.apply()
 }
 
-// stall ends the reading for good: net/http would take the rest of the body for
-// the next request.
-func (c *conn) stall() {
+// late notes that a read has timed out. What of a body is to come is lost then.
+func (c *conn) late() {
 	c.until.mu.Lock()
 	defer c.until.mu.Unlock()
-	c.until.stalled, c.until.ours = true, longAgo
-	_ = c.apply()
+	if b := c.until.body; b != nil {
+		b.late = true
+	}
 }
 
-// forgive ends the watch: the request is over.
+// forgive ends the watch: the request is over. net/http ignores a timeout in what
+// it reads last of a body, and would take the rest for the next request: so
+// nothing more is read.
 func (c *conn) forgive() {
-	c.until.mu.Lock()
-	defer c.until.mu.Unlock()
-	if c.until.body == nil {
+	u := &c.until
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.body == nil {
 		return
 	}
-	c.until.unwatch()
+	if u.body.late {
+		u.stalled, u.ours = true, longAgo
+	}
+	u.unwatch()
 	_ = c.apply()
 }
 
