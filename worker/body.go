@@ -3,7 +3,6 @@ package worker
 import (
 	"io"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -16,14 +15,19 @@ import (
 // watched too. Once it is read to its end it must not be watched: then net/http
 // waits on the connection for its end, all through the handler. Only the
 // connection hears of that: see conn.SetReadDeadline.
+//
+// A handler that sets a read deadline sees to the time itself. One that flushes in
+// full duplex is in a conversation, in which both may be silent. Of these bodies
+// only what net/http reads last is watched.
 type body struct {
 	io.ReadCloser
 	conn  *conn
 	pause time.Duration
 
 	// The deadline's mutex guards these.
-	waiting int  // how many goroutines wait for a part of it
-	late    bool // a read of it has timed out, whoever's it was
+	waiting  int  // how many goroutines wait for a part of it
+	released bool // the handler sees to the time itself
+	late     bool // a read of it has timed out, whoever's it was
 }
 
 // Read reads a part, or gives up.
@@ -35,51 +39,71 @@ func (b *body) Read(p []byte) (int, error) {
 
 // Close has net/http read what is left.
 func (b *body) Close() error {
-	b.expect()
+	b.expectRest()
 	defer b.relent()
 	return b.ReadCloser.Close()
 }
 
-// streamBody is body for HTTP/2, where a connection has many: the deadline is the
-// stream's own. To set it for each read would cost a message each; so it is set
-// when a timer says that one took too long.
-type streamBody struct {
-	io.ReadCloser
-	pause time.Duration
-	timer *time.Timer
-
-	mu      sync.Mutex
-	control *http.ResponseController // nil: the handler has returned, and with it what this leads to
+// watched says whether the handler may have to wait for some of it.
+func (b *body) watched() (yes bool) {
+	b.change(func(*deadline) { yes = !b.released })
+	return yes
 }
 
-func newStreamBody(w http.ResponseWriter, r *http.Request, pause time.Duration) *streamBody {
-	s := &streamBody{ReadCloser: r.Body, pause: pause, control: http.NewResponseController(w)}
-	s.timer = time.AfterFunc(pause, s.cut)
-	s.timer.Stop()
-	return s
+// expect gives the client until a pause from now to send a part, unless the
+// handler sees to that.
+func (b *body) expect() {
+	b.change(func(u *deadline) {
+		if b.waiting++; !b.released {
+			u.ours = b.due()
+		}
+	})
 }
 
-// Read reads a part, or gives up.
-func (s *streamBody) Read(p []byte) (int, error) {
-	s.timer.Reset(s.pause)
-	defer s.timer.Stop()
-	return s.ReadCloser.Read(p)
+// expectRest does so in any case: what is left is read by net/http.
+func (b *body) expectRest() {
+	b.change(func(u *deadline) {
+		b.waiting++
+		u.ours = b.due()
+	})
 }
 
-func (s *streamBody) cut() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.control != nil {
-		_ = s.control.SetReadDeadline(longAgo)
+// relent takes one of these back.
+func (b *body) relent() {
+	b.change(func(u *deadline) {
+		if b.waiting--; b.waiting == 0 {
+			u.ours = time.Time{}
+		}
+	})
+}
+
+// release has the handler see to the time.
+func (b *body) release() {
+	b.change(func(u *deadline) {
+		b.released = true
+		u.ours = time.Time{}
+	})
+}
+
+func (b *body) due() time.Time {
+	if b.late {
+		return longAgo
 	}
+	return time.Now().Add(b.pause)
 }
 
-// end is called when the handler has returned.
-func (s *streamBody) end() {
-	s.timer.Stop()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.control = nil
+// change changes the deadline, as long as this is the body that counts.
+func (b *body) change(f func(*deadline)) {
+	if b == nil {
+		return
+	}
+	u := &b.conn.until
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.body == b {
+		f(u)
+		_ = b.conn.apply()
+	}
 }
 
 // withBody calls a handler with a request whose body is another. It is a copy, for

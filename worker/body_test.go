@@ -101,6 +101,80 @@ func TestTheRestOfABodyThatPausedIsNoRequestInFullDuplexEither(t *testing.T) {
 	}
 }
 
+func TestAConversationMayPauseForAsLongAsItLikes(t *testing.T) {
+	t.Parallel()
+	const pause = 200 * time.Millisecond
+	socket := pausing(t, pause)
+	for _, proto := range []string{"http/1.1", "h2"} {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			w, a := upload(t, socket, proto, "/converse")
+			if a := <-a; a != nil {
+				lines := bufio.NewScanner(a.Body)
+				for _, line := range []string{"first", "second"} {
+					await(t, "pause", elapsed(3*pause))
+					_, err := fmt.Fprintln(w, line)
+					check(t, err)
+					if !lines.Scan() || lines.Text() != line {
+						t.Errorf("got %q, %v; want %q back", lines.Text(), lines.Err(), line)
+					}
+				}
+			}
+			_ = w.Close()
+		})
+	}
+}
+
+func TestAHandlersOwnDeadlineTakesThePlaceOfTheLimit(t *testing.T) {
+	t.Parallel()
+	const pause = 200 * time.Millisecond
+	socket := pausing(t, pause)
+	for _, proto := range []string{"http/1.1", "h2"} {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			w, a := upload(t, socket, proto, "/patient")
+			_, err := io.WriteString(w, "begun, ")
+			check(t, err)
+			await(t, "pause", elapsed(5*pause))
+			_, err = io.WriteString(w, "ended")
+			check(t, err)
+			check(t, w.Close())
+			if a := <-a; a != nil {
+				if body, err := io.ReadAll(a.Body); string(body) != "begun, ended" {
+					t.Errorf("got %q, %v; want all that was sent", body, err)
+				}
+			}
+		})
+	}
+}
+
+// upload posts a body that is written bit by bit; the answer is nil if there is none.
+func upload(t *testing.T, socket testSocket, proto, path string) (io.WriteCloser, <-chan *http.Response) {
+	t.Helper()
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{
+		ForceAttemptHTTP2: proto == "h2", TLSClientConfig: clientConfig(proto),
+	}}
+	r, w := io.Pipe()
+	answered, done := make(chan *http.Response, 1), make(chan struct{})
+	var a *http.Response
+	go func() {
+		defer close(done)
+		var err error
+		if a, err = client.Post("https://"+socket.addr.String()+path, "text/plain", r); err != nil {
+			t.Errorf("post: %v", err)
+		}
+		answered <- a
+	}()
+	t.Cleanup(func() {
+		_ = w.Close()
+		if <-done; a != nil {
+			_ = a.Body.Close()
+		}
+		client.CloseIdleConnections()
+	})
+	return w, answered
+}
+
 // TestABodyThatOutlivesItsRequestHasNoShareInTheNext has a read of it end then.
 func TestABodyThatOutlivesItsRequestHasNoShareInTheNext(t *testing.T) {
 	t.Parallel()

@@ -56,6 +56,14 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetWriteDeadline(t), c.SetReadDeadline(t))
 }
 
+// handlerDeadline is SetReadDeadline for a handler.
+func (c *conn) handlerDeadline(t time.Time) error {
+	c.until.mu.Lock()
+	defer c.until.mu.Unlock()
+	c.until.theirs = t
+	return c.apply()
+}
+
 // apply sets the one that counts.
 func (c *conn) apply() error {
 	u := &c.until
@@ -79,51 +87,13 @@ func (c *conn) watch(r io.ReadCloser, pause time.Duration) *body {
 	return b
 }
 
-// unwatch ends that: expect and relent change nothing any more. A read may outlive
-// its request, and then it has no share in the next one.
+// unwatch ends that: the body changes nothing any more. A read may outlive its
+// request, and then it has no share in the next one.
 func (u *deadline) unwatch() {
 	u.body = nil
 	if !u.stalled {
 		u.ours = time.Time{}
 	}
-}
-
-// watched says whether some of the body may be to come.
-func (b *body) watched() bool {
-	if b == nil {
-		return false
-	}
-	b.conn.until.mu.Lock()
-	defer b.conn.until.mu.Unlock()
-	return b.conn.until.body == b
-}
-
-// expect gives the client until a pause from now to send a part.
-func (b *body) expect() { b.share(1) }
-
-// relent takes one expect back.
-func (b *body) relent() { b.share(-1) }
-
-func (b *body) share(n int) {
-	if b == nil {
-		return
-	}
-	u := &b.conn.until
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.body != b {
-		return
-	}
-	b.waiting += n
-	switch {
-	case n > 0 && b.late:
-		u.ours = longAgo
-	case n > 0:
-		u.ours = time.Now().Add(b.pause)
-	case b.waiting == 0:
-		u.ours = time.Time{}
-	}
-	_ = b.conn.apply()
 }
 
 // late notes that a read has timed out. What of a body is to come is lost then.

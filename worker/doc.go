@@ -94,6 +94,10 @@
 // accepted than descriptors allow: the next one waits in the socket, where another
 // worker finds it. Probes wait for none of this.
 //
+// A handler that sets a read deadline, also none, sees to the pauses in its body
+// itself. So does one in a conversation, which may be silent for hours: that has
+// flushed an answer before the body was read to its end, over HTTP/1 in full duplex.
+//
 // A client that does not read its answer is bounded where it holds up others: over
 // HTTP/2, where it has a minute to take something, and in a drain, by graceful_timeout.
 // Else it costs one connection, which counts, and what the kernel keeps for it.

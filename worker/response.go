@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 )
 
 // response asks the client to close the connection if a drain has begun by the
@@ -22,6 +23,7 @@ type response struct {
 	draining *atomic.Bool
 	body     *body // of the request; nil: none, or one that may pause for ever
 	decided  bool
+	duplex   bool
 }
 
 func (w *response) decide() {
@@ -88,7 +90,26 @@ func (w *response) FlushError() error {
 	w.decide()
 	w.body.expect()
 	defer w.body.relent()
+	if w.duplex {
+		defer w.body.release()
+	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// EnableFullDuplex is for http.ResponseController. Without it net/http is done
+// with the body when the answer begins, and there is no conversation.
+func (w *response) EnableFullDuplex() error {
+	w.duplex = true
+	return http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
+}
+
+// SetReadDeadline is for http.ResponseController.
+func (w *response) SetReadDeadline(t time.Time) error {
+	if w.body == nil {
+		return http.NewResponseController(w.ResponseWriter).SetReadDeadline(t)
+	}
+	w.body.release()
+	return w.conn.handlerDeadline(t)
 }
 
 // Hijack hands the connection to the handler; the drain waits for its end.

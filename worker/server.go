@@ -81,8 +81,8 @@ func (s *server) counted(handler http.Handler) http.Handler {
 			return
 		}
 		b := newStreamBody(w, r, pause)
-		defer b.end()
-		withBody(handler, w, r, b)
+		defer b.release()
+		withBody(handler, &streamResponse{ResponseWriter: w, body: b}, r, b)
 	})
 }
 
@@ -94,7 +94,7 @@ func serveOne(handler http.Handler, w *response, r *http.Request, pause time.Dur
 	} else {
 		w.body = w.conn.watch(r.Body, pause)
 		withBody(handler, w, r, w.body)
-		w.body.expect() // net/http reads what is left; it ends with the request
+		w.body.expectRest() // ends with the request
 	}
 	w.decide() // net/http writes the header of an empty response
 }

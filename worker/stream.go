@@ -1,0 +1,80 @@
+package worker
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// streamBody is body for HTTP/2, where a connection has many: the deadline is the
+// stream's own. To set it for each read would cost a message each; so it is set
+// when a timer says that one took too long.
+type streamBody struct {
+	io.ReadCloser
+	pause time.Duration
+	timer *time.Timer
+
+	mu      sync.Mutex
+	control *http.ResponseController // nil: nothing is watched any more
+}
+
+func newStreamBody(w http.ResponseWriter, r *http.Request, pause time.Duration) *streamBody {
+	s := &streamBody{ReadCloser: r.Body, pause: pause, control: http.NewResponseController(w)}
+	s.timer = time.AfterFunc(pause, s.cut)
+	s.timer.Stop()
+	return s
+}
+
+// Read reads a part, or gives up.
+func (s *streamBody) Read(p []byte) (int, error) {
+	s.timer.Reset(s.pause)
+	defer s.timer.Stop()
+	return s.ReadCloser.Read(p)
+}
+
+func (s *streamBody) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control != nil {
+		_ = s.control.SetReadDeadline(longAgo)
+	}
+}
+
+// release ends the watch: the handler has returned, and with it what the control
+// leads to, or sees to the time itself.
+func (s *streamBody) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.control = nil
+}
+
+// streamResponse is the answer to an HTTP/2 request whose body is watched. What it has no
+// part in is reached by Unwrap.
+type streamResponse struct {
+	http.ResponseWriter
+	body *streamBody
+}
+
+// SetReadDeadline is for http.ResponseController.
+func (w *streamResponse) SetReadDeadline(t time.Time) error {
+	w.body.release()
+	return http.NewResponseController(w.ResponseWriter).SetReadDeadline(t)
+}
+
+// WriteString writes a part of the body without copying it.
+func (w *streamResponse) WriteString(s string) (int, error) {
+	return io.WriteString(w.ResponseWriter, s)
+}
+
+// Flush sends what was written so far.
+func (w *streamResponse) Flush() { _ = w.FlushError() }
+
+// FlushError is Flush for http.ResponseController.
+func (w *streamResponse) FlushError() error {
+	w.body.release()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap is for http.ResponseController.
+func (w *streamResponse) Unwrap() http.ResponseWriter { return w.ResponseWriter }
