@@ -15,7 +15,7 @@ type deadline struct {
 	mu      sync.Mutex
 	theirs  time.Time
 	writes  time.Time // theirs too
-	ours    time.Time // of a part of a body; zero: none
+	ours    time.Time // of a part of a body or, over HTTP/2, of a header; zero: none
 	shaking time.Time // of a handshake, which is no header: the others count afterwards; zero: it is over
 	body    *body     // the one that is watched; nil: none
 	stalled bool      // a body was not read to its end; what comes later on is no request
@@ -54,6 +54,17 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 // SetDeadline sets both.
 func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetWriteDeadline(t), c.SetReadDeadline(t))
+}
+
+// allow gives the client so much time from now for what it has begun; 0: any.
+func (c *conn) allow(d time.Duration) {
+	c.until.mu.Lock()
+	defer c.until.mu.Unlock()
+	c.until.ours = time.Time{}
+	if d > 0 {
+		c.until.ours = time.Now().Add(d)
+	}
+	_ = c.apply()
 }
 
 // handlerDeadline is SetReadDeadline for a handler.

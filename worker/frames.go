@@ -9,6 +9,7 @@ import (
 const (
 	frameHeaderSize = 9
 
+	frameData         = 0x0
 	frameHeaders      = 0x1
 	frameSettings     = 0x4
 	framePushPromise  = 0x5
@@ -34,12 +35,20 @@ type follower struct {
 	greeted bool
 	inBlock bool
 	goneBye bool
+	places  int // that were passed, where another frame may stand
 }
 
 // clear says whether another frame may stand here: not before the first
 // SETTINGS (section 3.4), not inside a frame, and not between HEADERS and its
 // CONTINUATION (section 6.10).
 func (f *follower) clear() bool { return f.greeted && f.have == 0 && !f.inBlock }
+
+// pending says whether the follower stands in a header block, or in a frame that
+// is none of DATA.
+func (f *follower) pending() bool {
+	data := f.have == frameHeaderSize && f.header[3] == frameData
+	return f.inBlock || f.have > 0 && !data
+}
 
 // follow moves over b.
 func (f *follower) follow(b []byte) {
@@ -94,5 +103,8 @@ func (f *follower) end() {
 		f.inBlock = f.header[4]&flagEndHeaders == 0
 	case frameGoAway:
 		f.goneBye = true
+	}
+	if !f.inBlock {
+		f.places++
 	}
 }

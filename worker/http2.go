@@ -23,6 +23,35 @@ type framedConn struct {
 
 	mu     sync.Mutex // one write at a time
 	frames follower
+
+	// Of the goroutine that reads.
+	beneath *conn
+	preface int // bytes of it to come
+	heard   follower
+	pending bool
+}
+
+// Read reads what the client says, and gives it its time for a header: from its
+// first byte, in however many frames it comes.
+//
+// x/net/http2 would have it answer a ping, which it cannot within a frame. But nor
+// can it before it has read all that was sent before, and that may be megabytes
+// which lie in the sockets: a slow client was cut in the middle of its download.
+// That a client has gone without a word is for TCP to find out, as over HTTP/1.
+func (c *framedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	skip := min(c.preface, n)
+	c.preface -= skip
+	was, places := c.pending, c.heard.places
+	c.heard.follow(b[skip:n])
+	c.pending = c.heard.pending()
+	switch another := c.heard.places != places; {
+	case c.pending && (another || !was):
+		c.beneath.allow(c.beneath.roster.limits.Header)
+	case was && !c.pending:
+		c.beneath.allow(0)
+	}
+	return n, err
 }
 
 // Write writes what the server says. Until a drain begins it only counts.
@@ -54,8 +83,7 @@ func (c *framedConn) leave() {
 // What an HTTP/2 client is held to besides.
 const (
 	streamsEach  = 250
-	frameSize    = 16 << 10 // the least that is allowed; each connection keeps a buffer of the largest it has seen
-	pingTimeout  = 15 * time.Second
+	frameSize    = 16 << 10    // the least that is allowed; each connection keeps a buffer of the largest it has seen
 	writeTimeout = time.Minute // in which it takes nothing of what it is sent
 )
 
@@ -67,21 +95,15 @@ func (s *server) configureHTTP2() error {
 	h2 := &http2.Server{
 		MaxConcurrentStreams: streamsEach,
 		MaxReadFrameSize:     frameSize,
-		// A client that is in the middle of a frame cannot answer a ping: so this is
-		// the limit of a header that arrives byte by byte.
-		ReadIdleTimeout:  s.roster.limits.Header,
-		PingTimeout:      pingTimeout,
-		WriteByteTimeout: writeTimeout,
+		WriteByteTimeout:     writeTimeout,
 	}
 	if err := http2.ConfigureServer(s.streams, h2); err != nil {
 		return err
 	}
 	serve := func(hs *http.Server, c *tls.Conn, h http.Handler) {
-		framed := &framedConn{Conn: c}
+		framed := &framedConn{Conn: c, beneath: inner(c), preface: len(http2.ClientPreface)}
 		// First be found by announce, then look: one of the two sees the other.
-		if c := inner(c); c != nil {
-			c.framed.Store(framed)
-		}
+		framed.beneath.framed.Store(framed)
 		h2 := h2
 		if s.draining.Load() {
 			h2 = s.late(h2, framed)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -209,3 +210,82 @@ func TestHTTP2ConnectionThatRegistersLateHasAGraceOfItsOwn(t *testing.T) {
 	}
 	m.awaitExit(0)
 }
+
+// An answer to a ping comes when the client has read all that was sent before it:
+// that takes as long as the client likes.
+func TestAnHTTP2ClientIsAskedForNoSignOfLife(t *testing.T) {
+	t.Parallel()
+	socket := listenTLS(t)
+	start(t, plan{sockets: []testSocket{socket}, settings: wire.Settings{Limits: wire.Limits{Header: 100 * time.Millisecond}}}).admit()
+	c := dial(t, socket, "h2")
+	h := newH2Client(t, c)
+	h.settle()
+	h.post(1, "in ", false)
+	check(t, c.SetReadDeadline(time.Now().Add(time.Second)))
+	for {
+		f, err := h.framer.ReadFrame()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		check(t, err)
+		if f, ok := f.(*http2.PingFrame); ok {
+			t.Fatalf("got %v in silence, want nothing", f)
+		}
+	}
+}
+
+func TestAnHTTP2HeaderThatArrivesByteByByteIsCutAtItsLimit(t *testing.T) {
+	t.Parallel()
+	for name, begun := range map[string][]byte{
+		"HEADERS":      {0, 0x3f, 0xff, frameHeaders, 0, 0, 0, 0, 3},
+		"CONTINUATION": {0, 0, 0, frameHeaders, 0, 0, 0, 0, 3, 0, 0x3f, 0xff, frameContinuation, 0, 0, 0, 0, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			socket := listenTLS(t)
+			start(t, plan{sockets: []testSocket{socket}, settings: wire.Settings{Limits: wire.Limits{Header: 300 * time.Millisecond}}}).admit()
+			c := dial(t, socket, "h2")
+			h := newH2Client(t, c)
+			h.settle()
+			h.post(1, "open", false) // so that the connection is not an idle one
+			_, err := c.Write(begun)
+			check(t, err)
+			tick := time.NewTicker(100 * time.Millisecond)
+			t.Cleanup(tick.Stop)
+			ended := make(chan struct{})
+			go func() {
+				for {
+					select {
+					case <-tick.C:
+						_, _ = c.Write([]byte{0})
+					case <-ended:
+						return
+					}
+				}
+			}()
+			closedBy(t, "header", c)
+			close(ended)
+		})
+	}
+}
+
+func TestAnHTTP2BodyMayArriveByteByByte(t *testing.T) {
+	t.Parallel()
+	const limit = 500 * time.Millisecond
+	socket := listenTLS(t)
+	start(t, plan{sockets: []testSocket{socket}, settings: wire.Settings{Limits: wire.Limits{Header: limit}}}).admit()
+	c := dial(t, socket, "h2")
+	h := newH2Client(t, c)
+	h.settle()
+	h.post(1, "", false)
+	_, err := c.Write([]byte{0, 0, 4, frameData, flagEndStream, 0, 0, 0, 1})
+	check(t, err)
+	for _, b := range []byte("body") {
+		await(t, "pause", elapsed(limit/2))
+		_, err := c.Write([]byte{b})
+		check(t, err)
+	}
+	h.expectAnswer(1, "body")
+}
+
+const flagEndStream = 0x1
