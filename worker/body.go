@@ -3,6 +3,7 @@ package worker
 import (
 	"io"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -108,8 +109,12 @@ func (b *body) change(f func(*deadline)) {
 
 // withBody calls a handler with a request whose body is another. It is a copy, for
 // net/http looks at the body of the one it made; what it looks for in there besides
-// is handed back.
+// is handed back. Trailers that were not declared it puts there too, at the end of
+// the body: so the two share the map for them.
 func withBody(handler http.Handler, w http.ResponseWriter, r *http.Request, b io.ReadCloser) {
+	if r.Trailer == nil && slices.Contains(r.TransferEncoding, "chunked") {
+		r.Trailer = http.Header{}
+	}
 	copied := *r
 	copied.Body = b
 	defer func() { r.MultipartForm = copied.MultipartForm }()

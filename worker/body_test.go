@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,6 +174,18 @@ func upload(t *testing.T, socket testSocket, proto, path string) (io.WriteCloser
 		client.CloseIdleConnections()
 	})
 	return w, answered
+}
+
+func TestTrailersThatWereNotDeclaredReachTheHandler(t *testing.T) {
+	t.Parallel()
+	socket := pausing(t, patience)
+	for _, declared := range []string{"", "Trailer: Sum\r\n"} {
+		c := dial(t, socket)
+		a := answer(t, request(t, c, "/trailer", declared+"Transfer-Encoding: chunked", "4\r\nbody\r\n0\r\nSum: 7\r\n\r\n"))
+		if body, err := io.ReadAll(a.Body); string(body) != "7" {
+			t.Errorf("declared %q: got %q, %v; want the trailer", strings.TrimSpace(declared), body, err)
+		}
+	}
 }
 
 // TestABodyThatOutlivesItsRequestHasNoShareInTheNext has a read of it end then.
