@@ -61,6 +61,7 @@ func routes() http.Handler {
 	mux.HandleFunc("POST /unread", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "not of interest") })
 	mux.HandleFunc("/linger", linger)
 	bodies(mux)
+	mux.HandleFunc("POST /notified", notified)
 	mux.HandleFunc("GET /log", func(_ http.ResponseWriter, _ *http.Request) { fmt.Fprintln(os.Stderr, "logged") })
 	return mux
 }

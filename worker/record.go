@@ -28,15 +28,16 @@ func (s *server) recorded(handler http.Handler) http.Handler {
 		if r.ProtoMajor == 1 {
 			handler.ServeHTTP(hijackable{rec}, r)
 		} else {
-			handler.ServeHTTP(rec, r)
+			handler.ServeHTTP(pushing{rec}, r)
 		}
 		rec.returned = true
 	})
 }
 
-// recorder notes what a handler answers. What it has no part in is reached by
-// Unwrap. It never was an http.Hijacker over HTTP/2, and no http.Pusher, which no
-// client takes any more.
+// recorder notes what a handler answers. A handler reaches all that net/http
+// offers, by http.ResponseController or by type assertion: what it has no part in
+// by Unwrap, and only over HTTP/1 is it an http.Hijacker, over HTTP/2 an
+// http.Pusher.
 type recorder struct {
 	http.ResponseWriter
 	log      *accessLog
@@ -127,6 +128,9 @@ func (w *recorder) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
+// CloseNotify is that of response.
+func (w *recorder) CloseNotify() <-chan bool { return closeNotify(w.ResponseWriter) }
+
 // Unwrap is for http.ResponseController.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
@@ -142,4 +146,12 @@ func (w hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		w.write()
 	}
 	return c, buffered, err
+}
+
+// pushing is a recorder over HTTP/2.
+type pushing struct{ *recorder }
+
+// Push sends what the client has not asked for yet.
+func (w pushing) Push(target string, options *http.PushOptions) error {
+	return push(w.ResponseWriter, target, options)
 }

@@ -120,3 +120,25 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // Unwrap is for http.ResponseController.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// CloseNotify is for handlers of the time before http.Request.Context; some assert
+// that it is there.
+func (w *response) CloseNotify() <-chan bool { return closeNotify(w.ResponseWriter) }
+
+// closeNotify asks a wrapped writer; one that has no such channel never tells.
+func closeNotify(w http.ResponseWriter) <-chan bool {
+	from, ok := w.(interface{ CloseNotify() <-chan bool })
+	if !ok {
+		return nil
+	}
+	return from.CloseNotify()
+}
+
+// push asks a wrapped writer to send what the client has not asked for yet.
+func push(w http.ResponseWriter, target string, options *http.PushOptions) error {
+	to, ok := w.(http.Pusher)
+	if !ok {
+		return http.ErrNotSupported
+	}
+	return to.Push(target, options)
+}

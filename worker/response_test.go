@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -121,4 +122,47 @@ func occupied() *conn {
 	c := &conn{}
 	c.phase.Store(asked)
 	return c
+}
+
+// notified tells what it finds in its writer, and waits until its client has gone.
+func notified(w http.ResponseWriter, _ *http.Request) {
+	notifier, told := w.(interface{ CloseNotify() <-chan bool })
+	_, pushes := w.(http.Pusher)
+	_, hijacks := w.(http.Hijacker)
+	_, _ = fmt.Fprintf(w, "notifier %t, pusher %t, hijacker %t\n", told, pushes, hijacks)
+	_ = http.NewResponseController(w).Flush()
+	if told {
+		<-notifier.CloseNotify()
+	}
+}
+
+// TestAHandlerFindsInItsWriterWhatNetHTTPOffers also over HTTP/2 with a body, for
+// which there is a wrapper of its own.
+func TestAHandlerFindsInItsWriterWhatNetHTTPOffers(t *testing.T) {
+	t.Parallel()
+	for _, logged := range []bool{false, true} {
+		p := plan{sockets: []testSocket{listenTLS(t)}}
+		if logged {
+			p.access = openAppend(t, t.TempDir()+"/access")
+		}
+		m := start(t, p).admit()
+		for n, way := range []struct{ proto, body, want string }{
+			{"http/1.1", "", "notifier true, pusher false, hijacker true\n"},
+			{"http/1.1", "body", "notifier true, pusher false, hijacker true\n"},
+			{"h2", "", "notifier true, pusher true, hijacker false\n"},
+			{"h2", "body", "notifier true, pusher true, hijacker false\n"},
+		} {
+			client := &http.Client{Timeout: patience, Transport: &http.Transport{
+				ForceAttemptHTTP2: way.proto == "h2", TLSClientConfig: clientConfig(way.proto),
+			}}
+			a, err := client.Post("https://"+p.sockets[0].addr.String()+"/notified", "text/plain", strings.NewReader(way.body))
+			check(t, err)
+			if got, err := bufio.NewReader(a.Body).ReadString('\n'); got != way.want {
+				t.Errorf("access log %t, %v: got %q, %v", logged, way, got, err)
+			}
+			check(t, a.Body.Close())
+			client.CloseIdleConnections()
+			await(t, "end of the handler", func() bool { return m.slot().Requests.Load() == uint64(n+1) })
+		}
+	}
 }

@@ -49,8 +49,8 @@ func (s *streamBody) release() {
 	s.control = nil
 }
 
-// streamResponse is the answer to an HTTP/2 request whose body is watched. What it has no
-// part in is reached by Unwrap.
+// streamResponse is the answer to an HTTP/2 request whose body is watched. A handler
+// reaches all that x/net/http2 offers, as with response.
 type streamResponse struct {
 	http.ResponseWriter
 	body *streamBody
@@ -74,6 +74,14 @@ func (w *streamResponse) Flush() { _ = w.FlushError() }
 func (w *streamResponse) FlushError() error {
 	w.body.release()
 	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// CloseNotify is that of response.
+func (w *streamResponse) CloseNotify() <-chan bool { return closeNotify(w.ResponseWriter) }
+
+// Push sends what the client has not asked for yet.
+func (w *streamResponse) Push(target string, options *http.PushOptions) error {
+	return push(w.ResponseWriter, target, options)
 }
 
 // Unwrap is for http.ResponseController.
