@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"example.com/handover/supervisor/cgroup"
 	"example.com/handover/supervisor/config"
@@ -36,10 +37,7 @@ func workerEnvironment(own []string, c *config.Config, workers int, memory int64
 	if len(c.App.Env) > 0 {
 		env = process.Listed(own, c.App.Env)
 	}
-	env = process.OrElse(env, "GOMAXPROCS", strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/max(1, workers))))
-	if share := cgroup.Share(memory, workers, int64(c.MaxMemory)); share > 0 {
-		env = process.OrElse(env, "GOMEMLIMIT", strconv.FormatInt(share, 10))
-	}
+	env = withShares(env, workers, cgroup.Share(memory, workers, int64(c.MaxMemory)))
 	if c.Umask != "" {
 		env = append(env, wire.UmaskVariable+"="+c.Umask)
 	}
@@ -47,4 +45,23 @@ func workerEnvironment(own []string, c *config.Config, workers int, memory int64
 		env = append(env, wire.FilesVariable+"="+strconv.Itoa(c.Limits.Files))
 	}
 	return env
+}
+
+// withShares adds what a worker may use of CPUs and memory (0: unknown), and says
+// what was added: a program that it starts must not take that for its own.
+func withShares(env []string, workers int, memory int64) []string {
+	given := len(env)
+	env = process.OrElse(env, "GOMAXPROCS", strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/max(1, workers))))
+	if memory > 0 {
+		env = process.OrElse(env, "GOMEMLIMIT", strconv.FormatInt(memory, 10))
+	}
+	var added []string
+	for _, v := range env[given:] {
+		name, _, _ := strings.Cut(v, "=")
+		added = append(added, name)
+	}
+	if len(added) == 0 {
+		return env
+	}
+	return append(env, wire.OwnVariable+"="+strings.Join(added, ":"))
 }

@@ -28,8 +28,8 @@ func TestAWorkerInheritsTheEnvironmentLessWhatWouldMisleadIt(t *testing.T) {
 	if got := workerEnvironment(own, &config.Config{}, 2, 0); !slices.Equal(got, want) {
 		t.Errorf("environment: got %q, want %q", got, want)
 	}
-	if got := workerEnvironment(nil, &config.Config{}, 1000, 0); !slices.Equal(got, []string{"GOMAXPROCS=1"}) {
-		t.Errorf("environment of one of many: got %q, want GOMAXPROCS=1", got)
+	if got := workerEnvironment(nil, &config.Config{}, 1000, 0); !slices.Equal(got, []string{"GOMAXPROCS=1", wire.OwnVariable + "=GOMAXPROCS"}) {
+		t.Errorf("environment of one of many: got %q, want GOMAXPROCS=1, as its own", got)
 	}
 }
 
@@ -38,11 +38,11 @@ func TestAWorkersEnvironmentIsTheListAndItsShares(t *testing.T) {
 	own := []string{"PATH=/bin", "GOMAXPROCS=3", "GOMEMLIMIT=7"}
 	c := &config.Config{MaxMemory: 300, Umask: "0027"}
 	c.App.Env, c.Limits.Files = []string{"PATH", "LANG=C"}, 99
-	want := []string{"PATH=/bin", "LANG=C", "GOMAXPROCS=1", "GOMEMLIMIT=225", wire.UmaskVariable + "=0027", wire.FilesVariable + "=99"}
+	want := []string{"PATH=/bin", "LANG=C", "GOMAXPROCS=1", "GOMEMLIMIT=225", wire.OwnVariable + "=GOMAXPROCS:GOMEMLIMIT", wire.UmaskVariable + "=0027", wire.FilesVariable + "=99"}
 	if got := workerEnvironment(own, c, 1000, 250_000); !slices.Equal(got, want) {
 		t.Errorf("of a list: got %q, want %q", got, want)
 	}
-	want = append([]string{"PATH=/bin", "GOMAXPROCS=3", "GOMEMLIMIT=7"}, want[4:]...)
+	want = append([]string{"PATH=/bin", "GOMAXPROCS=3", "GOMEMLIMIT=7"}, want[5:]...)
 	c.App.Env = nil
 	if got := workerEnvironment(own, c, 1000, 250_000); !slices.Equal(got, want) {
 		t.Errorf("of our own: got %q, want %q", got, want)

@@ -23,6 +23,10 @@ const (
 	FilesVariable = "HANDOVER_FILES" // how many descriptors it may have
 )
 
+// OwnVariable names the variables, with colons between, that a worker alone is
+// meant to have: its share of a machine is not that of what it starts.
+const OwnVariable = "HANDOVER_OWN"
+
 // AnchorVariable tells a master the PID of its anchor: the one that the pidfile
 // and the status name.
 const AnchorVariable = "HANDOVER_ANCHOR"
@@ -69,7 +73,9 @@ var (
 func init() {
 	role, umask, files = os.Getenv(RoleVariable), os.Getenv(UmaskVariable), os.Getenv(FilesVariable)
 	list := os.Getenv(DescriptorsVariable)
-	for _, name := range []string{RoleVariable, DescriptorsVariable, UmaskVariable, FilesVariable} {
+	// The runtime has read its own before any init.
+	for _, name := range append(strings.Split(os.Getenv(OwnVariable), ":"),
+		RoleVariable, DescriptorsVariable, UmaskVariable, FilesVariable, OwnVariable) {
 		_ = os.Unsetenv(name)
 	}
 	if role == "" || list == "" {
