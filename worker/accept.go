@@ -50,8 +50,7 @@ func (l *clients) accept() (net.Conn, error) {
 		select {
 		case <-l.over: // the socket is closed by then, or about to be
 		case <-l.closed:
-		case <-l.roster.freed:
-		case <-time.After(again):
+		case <-time.After(again): // and not a token of the roster: who takes one passes it on, but this may wait long
 		}
 	}
 }
