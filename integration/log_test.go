@@ -529,6 +529,8 @@ func TestDescriptorsStayTheSameOverFiftyReloadsWithBothLogs(t *testing.T) {
 				i.Signal(syscall.SIGUSR1)
 			}
 		}
+		i.Until(t, "settled", within, harness.Settled)
+		hup(t, i, "done") // by a master that is started at rest
 		seen = append(seen, count(t, i))
 	}
 	if seen[0] != seen[1] {
