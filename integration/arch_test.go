@@ -39,7 +39,7 @@ var importMap = []rule{
 	{"supervisor/archive", beside, []string{module + "/supervisor/cert", module + "/supervisor/config", module + "/supervisor/status", module + "/worker/wire"}, "it keeps what was taken, and knows nothing of processes or of who asks"},
 	{"supervisor/watch", beside, nil, "it knows files, not what they are for"},
 	{"supervisor/journal", beside, nil, "the anchor's log has it too"},
-	{"supervisor/outlet", beside, nil, "the anchor's log has it too"},
+	{"supervisor/outlet", beside, []string{module + "/worker/wire"}, "the anchor's log has it too"},
 	{"supervisor/hook", beside, []string{module + "/supervisor/process", module + "/worker/wire"}, "it runs a command, whatever the event means"},
 	{"supervisor/cgroup", beside, nil, "a leaf: the kernel's word, whoever asks"},
 	{"supervisor/metrics", append([]string{"os/...", "net/...", "log/...", "sync/..."}, beside...), []string{module + "/supervisor/status"}, "it says a status in other words, whoever asks"},

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"example.com/handover/worker/wire"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -129,7 +128,7 @@ func (l *accessLog) once() {
 	l.mu.Unlock()
 	n, err := 0, error(nil)
 	if torn {
-		_, err = writeOnce(file, []byte{'\n'})
+		_, err = wire.WriteOnce(file, []byte{'\n'})
 	}
 	if err == nil {
 		n, err = writeLines(file, batch, regular)
@@ -194,33 +193,11 @@ func writeLines(f *os.File, b []byte, regular bool) (int, error) {
 				part = part[:end+1]
 			}
 		}
-		n, err := writeOnce(f, part)
+		n, err := wire.WriteOnce(f, part)
 		done += max(0, n)
 		if err != nil {
 			return done, err
 		}
 	}
 	return done, nil
-}
-
-// writeOnce writes without changing the mode of what may be anybody's, and not
-// through the poller: it is for those who have it to themselves.
-func writeOnce(f *os.File, b []byte) (int, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	var writeErr error
-	err = raw.Control(func(fd uintptr) {
-		for {
-			n, writeErr = unix.Write(int(fd), b)
-			if errors.Is(writeErr, unix.EAGAIN) {
-				_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
-			} else if !errors.Is(writeErr, unix.EINTR) {
-				return
-			}
-		}
-	})
-	return n, errors.Join(err, writeErr)
 }

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"example.com/handover/worker/wire"
 )
 
 const (
@@ -166,7 +166,7 @@ func (o *Outlet) once(b []byte) (int, error) {
 		o.mu.Unlock()
 		defer o.mu.Lock()
 	}
-	return writeOnce(o.file, b)
+	return wire.WriteOnce(o.file, b)
 }
 
 // piece returns how much of b is written at once. Others write to the same file:
@@ -179,31 +179,6 @@ func (o *Outlet) piece(b []byte) []byte {
 		return b[:end+1]
 	}
 	return b[:pipeBuf]
-}
-
-// writeOnce waits for room also where somebody else has made the file
-// non-blocking.
-func writeOnce(f *os.File, b []byte) (int, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	var writeErr error
-	err = raw.Control(func(fd uintptr) {
-		for {
-			n, writeErr = unix.Write(int(fd), b)
-			if errors.Is(writeErr, unix.EAGAIN) {
-				_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
-			} else if !errors.Is(writeErr, unix.EINTR) {
-				return
-			}
-		}
-	})
-	if writeErr != nil {
-		err = &os.PathError{Op: "write", Path: f.Name(), Err: writeErr}
-	}
-	return max(0, n), err
 }
 
 // Close closes the file when what is pending has been written, and returns how
