@@ -59,7 +59,7 @@ var impure = []string{"os/...", "net/...", "log/...", "sync/...", "syscall", "co
 var onlyIn = map[string]struct{ where, reason string }{
 	"github.com/cloudflare/tableflip": {"supervisor/master", "one package knows how a master replaces itself"},
 	"github.com/BurntSushi/toml":      {"supervisor/config", "one package knows what the file looks like"},
-	"github.com/urfave/cli/v2":        {".", "commands are main's alone"},
+	"github.com/urfave/cli/v2":        {"supervisor/commandline", "one package knows what a person types"},
 	"github.com/fsnotify/fsnotify":    {"supervisor/watch", "one package knows what inotify does not see"},
 	"github.com/google/renameio/v2":   {"supervisor/archive", "one package writes files that must be whole"},
 
