@@ -25,21 +25,8 @@ run: build ## build and start it: a welcome page on https://127.0.0.1:8443
 test: ## every test, with the race detector (needs gcc)
 	$(GO) test -race -count=1 -p 1 -timeout 40m ./...
 
-# The commands that tests start, each with the package it comes from. What is
-# installed for them must serve nobody: no service of theirs is started, now
-# (policy-rc.d) or at the next boot (disable).
 test-deps: ## install what the tests need, where apt-get is
-	@missing=; for pair in curl:curl ps:procps ss:iproute2 setpriv:util-linux openssl:openssl certbot:certbot lego:lego nginx:nginx-light; do \
-	  command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
-	if [ -z "$$missing" ]; then exit 0; fi; \
-	if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then \
-	  echo "test-deps: MISSING:$$missing (install them as root; tests that need them fail)" >&2; exit 0; fi; \
-	policy=/usr/sbin/policy-rc.d; if [ ! -e $$policy ]; then \
-	  trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy && chmod +x $$policy; fi; \
-	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing || exit 1; \
-	command -v systemctl >/dev/null || exit 0; \
-	case "$$missing" in *nginx*) systemctl disable nginx.service;; esac; \
-	case "$$missing" in *certbot*) systemctl disable certbot.timer;; esac
+	@.ci/test-deps
 
 check: ## format, vet, staticcheck
 	@unformatted=$$($(GO) run $(GOFUMPT) -l .) && if [ -n "$$unformatted" ]; then \
