@@ -80,27 +80,30 @@ func openUndertaker() (*exec.Cmd, error) {
 func register(session int) { tell("+%d\n", session) }
 func forget(session int)   { tell("-%d\n", session) }
 
-func tell(format string, session int) {
+func tell(format string, what any) {
 	undertaker.Lock()
 	defer undertaker.Unlock()
 	if undertaker.pipe != nil {
-		_, _ = fmt.Fprintf(undertaker.pipe, format, session)
+		_, _ = fmt.Fprintf(undertaker.pipe, format, what)
 	}
 }
 
 // bury waits for the end of the test process, then kills what is left of the
-// sessions it still had and removes its folder.
+// sessions and cgroups it still had and removes its folder.
 func bury(root string, in io.Reader) {
-	open := map[int]bool{}
+	open := map[string]bool{}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		line := lines.Text()
-		if session, err := strconv.Atoi(strings.TrimLeft(line, "+-")); err == nil {
-			open[session] = strings.HasPrefix(line, "+")
-		}
+		open[strings.TrimLeft(line, "+-")] = strings.HasPrefix(line, "+")
 	}
-	for session, left := range open {
-		if left {
+	for name, left := range open {
+		if !left {
+			continue
+		}
+		if session, err := strconv.Atoi(name); err == nil {
 			killSession(session)
+		} else {
+			_ = killGroup(name)
 		}
 	}
 	_ = os.RemoveAll(root)
@@ -121,6 +124,9 @@ func killSession(session int) {
 }
 
 func scratch() string { return home }
+
+// Home returns the folder that everything of this test process lies in.
+func Home() string { return home }
 
 // Folder returns a new folder with a short path.
 func Folder(t testing.TB) string {

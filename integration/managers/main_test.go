@@ -1,0 +1,9 @@
+package managers
+
+import (
+	"testing"
+
+	"example.com/handover/integration/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
