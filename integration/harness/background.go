@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +15,8 @@ import (
 // own and ends with the test.
 type Background struct {
 	Pid    int
-	exited chan struct{} // closed when the process has ended
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the process has ended; cmd.ProcessState is set then
 	output string        // file of what it prints
 }
 
@@ -35,7 +37,7 @@ func StartBackground(t testing.TB, folder string, env []string, argv ...string) 
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %q: %v", argv[0], err)
 	}
-	b.Pid = cmd.Process.Pid
+	b.Pid, b.cmd = cmd.Process.Pid, cmd
 	register(b.Pid)
 	go func() { // ends with the process, which Cleanup sees to
 		_ = cmd.Wait()
@@ -43,6 +45,16 @@ func StartBackground(t testing.TB, folder string, env []string, argv ...string) 
 	}()
 	t.Cleanup(func() { b.bury(t) })
 	return b
+}
+
+// WaitExit waits for the end and returns the exit code, -1 for a signal.
+func (b *Background) WaitExit(limit time.Duration) (code int, err error) {
+	select {
+	case <-b.exited:
+		return b.cmd.ProcessState.ExitCode(), nil
+	case <-time.After(limit):
+		return 0, fmt.Errorf("%d has not ended within %v; left:\n%s", b.Pid, limit, list(b.Pid))
+	}
 }
 
 // Processes is everything that lives of it.
