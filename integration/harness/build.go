@@ -24,6 +24,31 @@ func Program(t testing.TB, name string) string {
 	return filepath.Join(bin(t), name)
 }
 
+// static compiles what an image holds, once per test process.
+var static = sync.OnceValues(func() (string, error) {
+	root, err := Module()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(scratch(), "static")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	return dir, build(false, root, dir+"/", "", ".", "./integration/programs/echo")
+})
+
+// Static returns the path of the program under test, or of one of
+// integration/programs, as an image without a C library holds it: it needs
+// nothing else, and has no race detector.
+func Static(t testing.TB, name string) string {
+	t.Helper()
+	dir, err := static()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
 func bin(t testing.TB) string {
 	t.Helper()
 	dir, err := built()
@@ -64,6 +89,9 @@ func build(race bool, root, out, version string, packages ...string) error {
 	}
 	cmd := exec.Command("go", append(args, packages...)...)
 	cmd.Dir = root
+	if !race {
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	}
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %q: %v\n%s", packages, err, text)
 	}
