@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -87,54 +86,6 @@ func ok(t *testing.T, r harness.Result) {
 	t.Helper()
 	if r.Exit != 0 {
 		t.Errorf("%v, want exit 0", r)
-	}
-}
-
-func TestAsPID1OfANamespace(t *testing.T) {
-	t.Parallel()
-	if os.Getuid() != 0 {
-		t.Skip("SKIPPED, NOT PASSED: a PID namespace takes root")
-	}
-	i := harness.Start(t, harness.Config{
-		Workers: 1,
-		Wrap:    []string{"unshare", "--fork", "--pid", "--mount-proc", "--kill-child"},
-	})
-	children := harness.Children(i.Pid)
-	if len(children) != 1 {
-		t.Fatalf("children of unshare: %v, want one", children)
-	}
-	anchor := children[0].Pid
-	if s, err := i.Status(); err != nil || s.Pid != 1 {
-		t.Errorf("status says pid %d, %v; want 1", s.Pid, err)
-	}
-	load := i.Load(t, harness.Load{New: 1, Kept: 2, Think: 5 * time.Millisecond})
-	for range 3 {
-		pair := i.Certs.Renew()
-		if err := syscall.Kill(anchor, syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		i.WaitServed(pair, within)
-	}
-	// What a handler leaves behind becomes the child of PID 1.
-	if a, err := i.Get("/orphan"); err != nil || a.Status != 200 {
-		t.Errorf("orphan: %d, %v", a.Status, err)
-	}
-	i.Until(t, "settled", within, harness.Settled)
-	harness.Until(t, "no zombie and no orphan", within, func() error {
-		left := i.Processes()
-		for _, p := range left {
-			if p.State == "Z" {
-				return fmt.Errorf("zombie: %v", p)
-			}
-		}
-		return harness.Unless(len(left) == 4, "%v; want unshare, anchor, master, worker", left)
-	})
-	load.Stop().NothingLost(t)
-	if err := syscall.Kill(anchor, syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if got := i.WaitExit(within); got != 0 {
-		t.Errorf("exit %d after TERM, want 0", got)
 	}
 }
 

@@ -12,5 +12,10 @@
 // the end of its first one, its mounts go with its namespace, and its cgroup is
 // ended by the test or, after a panic or a timeout, by the undertaker.
 //
+// The other managers, the inits of containers, and containers themselves run in a
+// ward of package harness: namespaces without a systemd, on the files of the
+// machine or on a folder made from a Dockerfile. The recipes that run there lie
+// beside this folder, in docker and kubernetes.
+//
 // It needs root, and a mount of cgroup2, with controllers or without.
 package managers

@@ -2,7 +2,6 @@ package managers
 
 import (
 	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -120,6 +119,8 @@ func TestAStopSignalOfAnImageMayBeINTOrQUITAndStopsQuickly(t *testing.T) {
 	}
 }
 
+// A container that is started again has the pidfile and the control socket of the
+// last time, and the PID in the file is its own.
 func TestAContainerThatWasKilledAfterItsGraceStartsAgainOnWhatItLeft(t *testing.T) {
 	t.Parallel()
 	i := contain(t, harness.Config{GracefulTimeout: "10m"}, inits["tini"]...)
@@ -139,24 +140,4 @@ func TestAContainerThatWasKilledAfterItsGraceStartsAgainOnWhatItLeft(t *testing.
 		t.Errorf("exit %d, want 0", code)
 	}
 	i.ward.Empty(i.Instance)
-}
-
-// A container that is restarted keeps its writable layer: the pidfile and the
-// socket of the last time are there, and the PID in them is the new one's too.
-func TestAMasterKilledInAContainerAsOftenAsItIsStartedCostsNothing(t *testing.T) {
-	t.Parallel()
-	i := contain(t, harness.Config{}, inits["dumb-init"]...)
-	load := i.Load(t, fewClients)
-	for range 3 {
-		before := i.Until(t, "settled", moment, harness.Settled).Master.Pid
-		i.ward.Kill(before, syscall.SIGKILL)
-		i.Until(t, "another master", moment, func(s harness.Status) error {
-			return harness.Unless(s.Master.Pid != before && harness.Serving(s) == nil, "%d of state %s", s.Master.Pid, s.State)
-		})
-	}
-	load.Stop().NothingLost(t)
-	i.ward.Exactly(i.Instance)
-	if _, err := os.Stat(filepath.Join(i.Dir, "pid")); err != nil {
-		t.Error(err)
-	}
 }

@@ -169,7 +169,8 @@ var known = regexp.MustCompile(`pid (\d+)`)
 
 // knows is the PID that the manager shows, 0 if it says that the service is down.
 func (k *kept) knows() int {
-	m := known.FindStringSubmatch(k.ward.Do(k.ask...).Stdout)
+	service, _, _ := strings.Cut(k.ward.Do(k.ask...).Stdout, ";") // sv tells of the log service behind it
+	m := known.FindStringSubmatch(service)
 	if m == nil {
 		return 0
 	}

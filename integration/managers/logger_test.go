@@ -34,15 +34,14 @@ func TestALogServiceMayRotateAndDieWithoutALineOrARequestLost(t *testing.T) {
 	logger := filepath.Join(k.dir, "handover", "log")
 	pid := k.up(t, 0, 1)
 	load := k.Load(t, fewClients)
-	for _, order := range []string{"hup", "alarm", "kill"} { // read the settings anew, rotate, die
+	for n, order := range []string{"hup", "alarm", "kill"} { // read the settings anew, rotate, die
 		k.tell(t, []string{"sv", order, logger})
 		pair := k.Certs.Renew()
-		asked := strings.Count(logged(t, lines), reloadIsDone)
 		k.tell(t, k.hup)
 		k.WaitServed(pair, moment)
 		harness.Until(t, "the reload is in the log after sv "+order, moment, func() error {
-			text := logged(t, lines)
-			return harness.Unless(strings.Count(text, reloadIsDone) == asked+1, "%d times %q, want %d:\n%s", strings.Count(text, reloadIsDone), reloadIsDone, asked+1, text)
+			text := logged(lines)
+			return harness.Unless(strings.Count(text, reloadIsDone) == n+1, "%d times %q, want %d:\n%s", strings.Count(text, reloadIsDone), reloadIsDone, n+1, text)
 		})
 	}
 	load.Stop().NothingLost(t)
@@ -60,8 +59,7 @@ func TestALogServiceMayRotateAndDieWithoutALineOrARequestLost(t *testing.T) {
 const reloadIsDone = `msg="reload done"`
 
 // logged is what the logger has written, in all its files.
-func logged(t *testing.T, dir string) string {
-	t.Helper()
+func logged(dir string) string {
 	var all strings.Builder
 	for _, pattern := range []string{"@*", "current"} {
 		files, _ := filepath.Glob(filepath.Join(dir, pattern))
