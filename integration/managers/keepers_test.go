@@ -25,10 +25,8 @@ func TestManagersThatStartAgainSeeOneProcessThroughReloadsAndKilledMasters(t *te
 				pair := k.Certs.Renew()
 				k.tell(t, k.hup)
 				k.WaitServed(pair, moment)
-				k.unnoticed(t, pid, 1)
 			}
 			k.loseMaster(t)
-			k.unnoticed(t, pid, 1)
 			pair := k.Certs.Renew()
 			k.tell(t, k.hup)
 			k.WaitServed(pair, moment)
