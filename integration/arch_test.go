@@ -63,6 +63,8 @@ var onlyIn = map[string]struct{ where, reason string }{
 	"github.com/fsnotify/fsnotify":    {"supervisor/watch", "one package knows what inotify does not see"},
 	"github.com/google/renameio/v2":   {"supervisor/archive", "one package writes files that must be whole"},
 
+	"github.com/elastic/go-seccomp-bpf": {"integration/programs/container", "one program does what a container's engine does"},
+
 	"github.com/prometheus/client_golang/prometheus": {"supervisor/metrics", "one package knows Prometheus' words"},
 	"github.com/prometheus/common/expfmt":            {"supervisor/metrics", "one package knows Prometheus' words"},
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +13,9 @@ import (
 
 	"example.com/handover/integration/harness"
 )
+
+// profiles holds what Docker forbids by default, under the Apache License 2.0.
+const profiles = "github.com/moby/profiles/seccomp@v0.3.0"
 
 // engines are ways to run one image: the user of "docker run -u", and options as
 // the program container has them.
@@ -75,11 +79,28 @@ func TestTheDockerfileMakesAContainerThatReloadsAndStopsLosingNothing(t *testing
 				m.user, m.group = engine.user, engine.user
 			}
 			i.install(t, m)
-			m.start(t, i, append([]string{"-bind", filepath.Join(i.Dir, "letsencrypt") + ":/etc/letsencrypt"}, engine.options...)...)
+			m.start(t, i, append([]string{
+				"-seccomp", filepath.Join(module(t, profiles), "default.json"),
+				"-bind", filepath.Join(i.Dir, "letsencrypt") + ":/etc/letsencrypt",
+			}, engine.options...)...)
 			i.reach(t, "/run/handover.sock")
 			i.WaitServing()
+			i.confined(t, slices.Contains(engine.options, "-cap-drop-all"), slices.Contains(engine.options, "-no-new-privileges"))
 			i.exercise(t, m)
 		})
+	}
+}
+
+// confined requires that the container's PID 1 is held as it was told.
+func (i *contained) confined(t *testing.T, dropped, noNewPrivs bool) {
+	t.Helper()
+	status := read(t, fmt.Sprintf("/proc/%d/status", i.ward.First))
+	for line, want := range map[string]bool{
+		"Seccomp:\t2\n": true, "CapBnd:\t0000000000000000\n": dropped, "NoNewPrivs:\t1\n": noNewPrivs,
+	} {
+		if got := strings.Contains(status, line); got != want {
+			t.Errorf("%q in the status of PID 1: %v, want %v:\n%s", line, got, want, status)
+		}
 	}
 }
 

@@ -81,7 +81,10 @@ func schedule(t *testing.T) *podded {
 	if c.SecurityContext.Escalation == nil || *c.SecurityContext.Escalation || !c.SecurityContext.ReadOnly || !slices.Equal(c.SecurityContext.Drops.Drop, []string{"ALL"}) {
 		t.Errorf("security context %+v, want what the restricted profile asks for", c.SecurityContext)
 	}
-	options := []string{"-read-only", "-cap-drop-all", "-no-new-privileges", "-groups", strconv.Itoa(rights.FSGroup)}
+	options := []string{
+		"-read-only", "-cap-drop-all", "-no-new-privileges", "-groups", strconv.Itoa(rights.FSGroup),
+		"-seccomp", filepath.Join(module(t, profiles), "default.json"), // RuntimeDefault, where the runtime is Docker's
+	}
 	sources := map[string]*volume{}
 	for _, v := range spec.Volumes {
 		if v.ConfigMap.Name != "" {
@@ -101,6 +104,7 @@ func schedule(t *testing.T) *podded {
 	p.image.start(t, i, options...)
 	i.reach(t, s.Control.Socket)
 	i.WaitServing()
+	i.confined(t, true, true)
 	return p
 }
 

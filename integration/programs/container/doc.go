@@ -4,7 +4,8 @@
 // and executes the command. It runs as PID 1 of new PID and mount namespaces.
 //
 //	container -root DIR [-read-only] [-tmpfs PATH]… [-bind FROM:TO]… [-user N] [-group N]
-//	          [-groups N,…] [-env NAME=VALUE]… [-cap-drop-all] [-no-new-privileges] -- COMMAND ARG…
+//	          [-groups N,…] [-env NAME=VALUE]… [-cap-drop-all] [-no-new-privileges]
+//	          [-seccomp FILE] -- COMMAND ARG…
 //
 // Of its own environment nothing goes along; PATH is what engines make it.
 package main

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/elastic/go-seccomp-bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,6 +35,8 @@ type container struct {
 	groups        string
 	dropAll       bool
 	noNewPrivs    bool
+	profile       string
+	filter        *seccomp.Filter
 	command       []string
 	supplementary []int
 }
@@ -52,6 +55,7 @@ func main() {
 	flag.StringVar(&c.groups, "groups", "", "further groups")
 	flag.BoolVar(&c.dropAll, "cap-drop-all", false, "leave no capability, else those that Docker leaves")
 	flag.BoolVar(&c.noNewPrivs, "no-new-privileges", false, "gain none by executing")
+	flag.StringVar(&c.profile, "seccomp", "", "file of a seccomp profile")
 	flag.Parse()
 	c.command = flag.Args()
 	if err := c.run(); err != nil {
@@ -73,8 +77,20 @@ func (c *container) run() error {
 	if err := c.mount(); err != nil {
 		return err
 	}
+	if c.profile != "" {
+		var err error
+		if c.filter, err = filter(c.profile); err != nil { // read while the file can be seen
+			return err
+		}
+	}
 	if err := pivot(c.root, c.readOnly); err != nil {
 		return err
+	}
+	// It takes a capability, or no_new_privs, which not every container has.
+	if c.filter != nil {
+		if err := seccomp.LoadFilter(*c.filter); err != nil {
+			return err
+		}
 	}
 	if err := c.giveUp(); err != nil {
 		return err
