@@ -80,7 +80,9 @@ type pod struct {
 }
 
 type probe struct {
-	HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
+	HTTPGet   struct{ Path, Port string } `yaml:"httpGet"`
+	Period    int                         `yaml:"periodSeconds"`
+	Threshold int                         `yaml:"failureThreshold"`
 }
 
 // settings is what the tests look at in the configuration.
@@ -176,6 +178,10 @@ func TestTheKubernetesManifestsAgreeWithEachOtherAndTheConfiguration(t *testing.
 	}
 	if c.Lifecycle != nil {
 		t.Errorf("lifecycle: %v, want none: shutdown_delay is in its place", c.Lifecycle)
+	}
+	// The last look may have been just before the stop.
+	if noticed := time.Duration(c.ReadinessProbe.Period*(c.ReadinessProbe.Threshold+1)) * time.Second; noticed >= seconds(t, s.ShutdownDelay) {
+		t.Errorf("a stop is noticed within %v, want it before shutdown_delay is over", noticed)
 	}
 	grace, least := time.Duration(p.Grace)*time.Second, seconds(t, s.ShutdownDelay)+seconds(t, s.GracefulTimeout)+10*time.Second
 	if grace < least {

@@ -182,6 +182,14 @@ func (p *podded) accepted(t *testing.T) {
 	}
 }
 
+// alive requires that the kubelet would not kill it, before the drain and in it.
+func (p *podded) alive(t *testing.T) {
+	t.Helper()
+	if got, err := p.probed("/healthz"); err != nil || got != 200 {
+		t.Errorf("/healthz while it stops: %d, %v; want 200", got, err)
+	}
+}
+
 // drains ends the pod as the kubelet does: TERM, and KILL if the grace is over.
 func (p *podded) drains(t *testing.T, load *harness.Running) {
 	t.Helper()
@@ -191,9 +199,6 @@ func (p *podded) drains(t *testing.T, load *harness.Running) {
 	asked := time.Now()
 	p.ward.Kill(1, syscall.SIGTERM)
 	p.says(t, "/readyz", 503)
-	if got, err := p.probed("/healthz"); err != nil || got != 200 {
-		t.Errorf("/healthz while it stops: %d, %v; want 200, or the kubelet would kill it", got, err)
-	}
 	// As long as the load balancers may still send clients here. Half the delay is
 	// enough to show it, and leaves a slow machine the other half.
 	for time.Since(asked) < delay/2 {
@@ -201,6 +206,7 @@ func (p *podded) drains(t *testing.T, load *harness.Running) {
 	}
 	load.Stop().NothingLost(t)
 	slow := answering(t, p.Instance, delay.String())
+	harness.Every(time.Second, int((delay-time.Since(asked))/time.Second)+2, func(int) { p.alive(t) })
 	code, err := p.ward.WaitExit(grace - time.Since(asked))
 	if err != nil || code != 0 {
 		t.Errorf("exit %d, %v; want 0 within %v", code, err, grace)
