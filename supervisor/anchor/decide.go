@@ -64,6 +64,10 @@ const maxCounted = 64
 // machine), and the masters with it.
 const lateness = time.Second
 
+// fedEvery is how often a master says WATCHDOG=1. The next one may be too late for
+// systemd when this one is early for it.
+const fedEvery = time.Second
+
 // relayedNames is what systemd's own store is good for: it must not be trusted
 // with a certificate.
 const relayedNames = "listen."
@@ -94,7 +98,8 @@ type machine struct {
 	relayed time.Time // WATCHDOG=1 to systemd
 
 	stopping  bool
-	signalled bool // a stop was asked for by signal
+	signalled int  // how often a stop was asked for by signal
+	commanded bool // one of the signals is a command's
 	quick     bool
 	emptied   bool
 	stopFor   time.Duration
@@ -188,9 +193,10 @@ func (m *machine) said(pid int, message notify.Message) {
 		m.stopBy = m.stopAsked.Add(m.stopFor)
 	}
 	tell := notify.Message{Status: message.Status}
-	if message.Watchdog && pid == m.current && m.watchdogEvery > 0 && m.now.Sub(m.relayed) >= m.watchdogEvery {
+	if message.Watchdog && pid == m.current && m.watchdogEvery > 0 && m.now.Sub(m.relayed) >= m.watchdogEvery-fedEvery {
 		tell.Watchdog, m.relayed = true, m.now
 	}
+	m.commanded = m.commanded || message.Command
 	if message.Reloading && !m.stopping {
 		tell.Reloading = true
 	}
@@ -198,7 +204,7 @@ func (m *machine) said(pid int, message notify.Message) {
 		if message.MainPID != 0 {
 			m.becomeReady(pid)
 		}
-		tell.Ready = !m.stopping
+		tell.Ready = !m.stopping && !message.Pending
 	}
 	m.store(message, &tell)
 	if message.Stopping {

@@ -131,6 +131,14 @@ var stories = map[string][]beat{
 		{4, seen{}, ready(11), []action{tellReady}, 5},
 		{4.1, seen{}, exited{10, 0}, nil, 9},
 	},
+	"systemd hears READY=1 when the reload is done, not when a successor is ready": {
+		{0, seen{}, started{10}, nil, 5},
+		{1, seen{}, ready(10), []action{tellReady}, 5},
+		{2, seen{}, said{10, notify.Message{Reloading: true}}, []action{tell(notify.Message{Reloading: true})}, 5},
+		{4, seen{}, said{11, notify.Message{Ready: true, MainPID: 11, Pending: true}}, nil, 5},
+		{4.1, seen{}, exited{10, 0}, nil, 9},
+		{4.2, seen{}, said{11, notify.Message{Ready: true, Status: "serves"}}, []action{tell(notify.Message{Ready: true, Status: "serves"})}, 9},
+	},
 	"a refused reload is told to systemd and changes nothing": {
 		{0, seen{}, started{10}, nil, 5},
 		{1, seen{}, ready(10), []action{tellReady}, 5},
@@ -188,6 +196,14 @@ var stories = map[string][]beat{
 		{3, seen{}, asked{signals.Stop, ""}, []action{quit{}}, 5},
 		{4, seen{}, asked{signals.QuickStop, ""}, []action{empty{}, sweep{}}, 6},
 		{4.1, alone, exited{10, 1}, []action{sweep{}, exit{0}}, 0},
+	},
+	"the signal that follows a command to stop is no second request, in whatever order they are heard": {
+		{0, seen{}, started{10}, nil, 5},
+		{1, seen{}, ready(10), []action{tellReady}, 5},
+		{2, seen{}, asked{signals.Stop, ""}, []action{tellStopping, endStop{}}, 5},
+		{2, seen{}, said{10, notify.Message{Command: true}}, nil, 5},
+		{3, seen{}, asked{signals.Stop, ""}, nil, 5},
+		{4, seen{}, asked{signals.Stop, ""}, []action{quit{}}, 5},
 	},
 	"a signal is the first request although a master has said STOPPING=1 before": {
 		{0, seen{}, started{10}, nil, 5},
@@ -280,7 +296,7 @@ func play(t *testing.T, m *machine, beats []beat) {
 func TestSystemdHearsTheWatchdogOnlyWhileTheCurrentMasterFeeds(t *testing.T) {
 	t.Parallel()
 	told := tell(feed)
-	play(t, newMachine(Limits{}.withDefaults(), 2*time.Second), []beat{
+	play(t, newMachine(Limits{}.withDefaults(), 3*time.Second), []beat{
 		{0, seen{}, started{10}, nil, 5},
 		{1, seen{}, said{10, feed}, []action{told}, 6},
 		{2, seen{}, said{10, feed}, nil, 7},

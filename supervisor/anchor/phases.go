@@ -136,9 +136,14 @@ func (m *machine) start() {
 // stop is a stop by signal; a second one means that the first was too slow. The
 // first one is no second: a service manager signals every process of a service,
 // in any order, and a master that was first has said STOPPING=1 by then.
+//
+// Nor is the one that follows a command to stop, which comes as a signal too:
+// with "ExecStop=handover stop" systemd signals what the command has left, at once,
+// and means no hurry by it. Whoever is impatient with a command sends two, or asks
+// for a quick stop.
 func (m *machine) stop(quick bool) {
-	again := m.signalled
-	m.signalled = true
+	m.signalled++
+	again := m.signalled > 1 && !(m.commanded && m.signalled == 2)
 	if m.stopping {
 		if again || quick {
 			m.hurry()

@@ -42,7 +42,7 @@ func (s *systemd) send(message notify.Message, fd int) error {
 	if s == nil {
 		return nil
 	}
-	message.MainPID, message.StopTimeout = 0, 0
+	message.MainPID, message.StopTimeout, message.Pending, message.Command = 0, 0, false, false
 	text := message.Encode()
 	if message.Reloading {
 		var now unix.Timespec

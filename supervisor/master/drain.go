@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/handover/supervisor/handover"
+	"example.com/handover/supervisor/notify"
 	"example.com/handover/supervisor/process"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
@@ -144,6 +145,8 @@ func (m *master) lookCutOver() {
 		m.describeCutover(connections)
 		r.Record.Outcome = status.OutcomeDone
 	}
+	// Not before: "systemctl reload" ends with it, and promises what this reload does.
+	m.anchor.say(notify.Message{Ready: true, Status: m.statusLine()})
 	m.step(handover.CutOver)
 }
 

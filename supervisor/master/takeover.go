@@ -21,8 +21,7 @@ func (m *master) declareReady() {
 		m.log.Warn("predecessor has ended already", "error", err)
 	}
 	m.anchor.say(notify.Message{
-		Ready: true, MainPID: os.Getpid(), Status: m.statusLine(),
-		StopTimeout: longestStop(m.config),
+		Ready: true, MainPID: os.Getpid(), Pending: true, StopTimeout: longestStop(m.config),
 	})
 }
 

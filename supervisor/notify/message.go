@@ -19,6 +19,11 @@ type Message struct {
 	StopTimeout time.Duration // X_STOP_USEC=: how long a graceful stop may take
 	Store       string        // FDSTORE=1 FDNAME=: keep the descriptor under this name
 	Remove      string        // FDSTOREREMOVE=1 FDNAME=: forget the descriptor
+
+	// Between master and anchor alone. An anchor that does not know them does
+	// without: it tells systemd READY=1 twice, or takes a second stop for impatience.
+	Pending bool // X_PENDING=1: this READY=1 concerns the anchor; for others another follows
+	Command bool // X_COMMAND=1: the SIGTERM that comes with it is a command's
 }
 
 // Encode returns the datagram.
@@ -36,6 +41,8 @@ func (m Message) Encode() []byte {
 	if m.Status != "" {
 		fmt.Fprintf(&b, "STATUS=%s\n", strings.ReplaceAll(m.Status, "\n", " "))
 	}
+	flag(m.Pending, "X_PENDING=1")
+	flag(m.Command, "X_COMMAND=1")
 	if m.MainPID != 0 {
 		fmt.Fprintf(&b, "MAINPID=%d\n", m.MainPID)
 	}
@@ -73,6 +80,10 @@ func Decode(data []byte) (Message, error) {
 			m.Stopping = value == "1"
 		case "WATCHDOG":
 			m.Watchdog = value == "1"
+		case "X_PENDING":
+			m.Pending = value == "1"
+		case "X_COMMAND":
+			m.Command = value == "1"
 		case "STATUS":
 			m.Status = value
 		case "MAINPID":

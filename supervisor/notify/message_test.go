@@ -13,6 +13,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var examples = []Message{
 	{},
 	{Ready: true, MainPID: 42, Status: "serving"},
+	{Ready: true, MainPID: 42, Pending: true},
+	{Command: true},
 	{Reloading: true},
 	{Stopping: true, StopTimeout: 45 * time.Second},
 	{Watchdog: true},
