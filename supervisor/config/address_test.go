@@ -87,6 +87,26 @@ func TestTheDefaultControlSocketIsNamedAfterTheFile(t *testing.T) {
 	}
 }
 
+func TestTheRuntimeDirectoryOfAUnitIsTakenWhereCommandsLookOutsideOfIt(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ unit, session, want string }{
+		{"/run/handover", "", "/run"},
+		{"/run/other:/run/handover", "", "/run"},
+		{"/run/user/1000/handover", "/run/user/1000", "/run/user/1000"},
+		{"/run/other", "/run/user/1000", "/run/user/1000"},
+		{"handover", "", ""},
+		{"", "/run/user/1000", "/run/user/1000"},
+	} {
+		if got := unitRuntime(tt.unit, tt.session); got != tt.want {
+			t.Errorf("%q in session %q: got %q, want %q", tt.unit, tt.session, got, tt.want)
+		}
+	}
+	inside := defaultSocket("/etc/web.toml", 1000, unitRuntime("/run/handover", ""), "/tmp")
+	if outside := defaultSocket("/etc/web.toml", 0, "", "/tmp"); inside != outside {
+		t.Errorf("the unit opens %q, root asks %q; want one path", inside, outside)
+	}
+}
+
 func TestTheConfiguredControlSocketIsTaken(t *testing.T) {
 	t.Parallel()
 	c := accept(t, "[control]\nsocket = \"/tmp/c.sock\"")

@@ -16,7 +16,21 @@ func (c *Config) ControlSocket() string {
 	if c.Control.Socket != "" {
 		return c.Control.Socket
 	}
-	return defaultSocket(c.Path, os.Geteuid(), os.Getenv("XDG_RUNTIME_DIR"), os.TempDir())
+	runtime := unitRuntime(os.Getenv("RUNTIME_DIRECTORY"), os.Getenv("XDG_RUNTIME_DIR"))
+	return defaultSocket(c.Path, os.Geteuid(), runtime, os.TempDir())
+}
+
+// unitRuntime returns the folder above the one that a unit of systemd has with
+// RuntimeDirectory=handover, or else the session's. That name alone counts: it is
+// where the commands look which are not run by the unit, as root or in a session of
+// the same user.
+func unitRuntime(unit, session string) string {
+	for dir := range strings.SplitSeq(unit, ":") {
+		if filepath.IsAbs(dir) && filepath.Base(dir) == "handover" {
+			return filepath.Dir(dir)
+		}
+	}
+	return session
 }
 
 // defaultSocket takes the first directory in which the path of the socket is
