@@ -119,7 +119,8 @@ func (m *Machine) Root() string { return fmt.Sprintf("/proc/%d/root", m.pid) }
 // Pid is the number of its first process, as seen from outside.
 func (m *Machine) Pid() int { return m.pid }
 
-// Unit writes a unit and makes it known. At the test's end it is stopped and
+// Unit writes a unit and makes it known. The target that the machine was booted to
+// wants it, which starts nothing now but keeps systemd from forgetting how it ended. At the test's end it is stopped and
 // removed; a test that has failed shows its journal.
 func (m *Machine) Unit(name, text string) {
 	m.t.Helper()
@@ -128,9 +129,25 @@ func (m *Machine) Unit(name, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		m.t.Fatal(err)
 	}
-	m.Must("systemctl", "daemon-reload")
 	if err != nil { // it is new
+		m.want(name)
 		m.t.Cleanup(func() { m.discard(name, path) })
+	}
+	m.Must("systemctl", "daemon-reload")
+}
+
+func (m *Machine) wish(name string) string {
+	return filepath.Join(m.Root(), "etc/systemd/system/machine.target.wants", name)
+}
+
+func (m *Machine) want(name string) {
+	m.t.Helper()
+	link := m.wish(name)
+	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.Symlink("../"+name, link); err != nil {
+		m.t.Fatal(err)
 	}
 }
 
@@ -143,6 +160,7 @@ func (m *Machine) discard(name, path string) {
 	}
 	m.Run("systemctl", "reset-failed", name)
 	_ = os.Remove(path)
+	_ = os.Remove(m.wish(name))
 	m.Run("systemctl", "daemon-reload")
 }
 
