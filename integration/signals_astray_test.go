@@ -143,6 +143,32 @@ func TestATERMThatReachesTheMasterFirstIsStillOneGracefulStop(t *testing.T) {
 	calm(t, i)
 }
 
+// With ExecStop= systemd signals what the command has left, at once.
+func TestATERMThatFollowsACommandToStopIsStillOneGracefulStop(t *testing.T) {
+	t.Parallel()
+	i := harness.Start(t, harness.Config{UnixToo: true, GracefulTimeout: "60s"})
+	slow := begin(t, i, 3*time.Second)
+	ok(t, i.Do("stop"))
+	i.Signal(syscall.SIGTERM)
+	slow.completes(t)
+	stopped(t, i, within)
+	calm(t, i)
+}
+
+func TestASecondTERMCutsAStopByCommandShort(t *testing.T) {
+	t.Parallel()
+	i := harness.Start(t, harness.Config{Workers: 1, GracefulTimeout: "5m"})
+	defer asking(t, i, "/slow?d=10m").Close()
+	ok(t, i.Do("stop"))
+	stopping(t, i)
+	i.Signal(syscall.SIGTERM)
+	harness.Until(t, "the first one taken", within, func() error {
+		return harness.Unless(strings.Count(i.Printed(), "signal taken") == 2, "%s", i.Printed())
+	})
+	i.Signal(syscall.SIGTERM)
+	stopped(t, i, within)
+}
+
 func TestAQuickStopToEveryProcessEndsThemAll(t *testing.T) {
 	t.Parallel()
 	for name, to := range everybody {

@@ -153,3 +153,30 @@ func (s *service) exactly() {
 		return harness.Unless(len(alive) == 2+len(got.Workers), "%v besides %d workers", alive, len(got.Workers))
 	})
 }
+
+func TestAReloadWhoseMasterIsKilledEndsForSystemdToo(t *testing.T) {
+	t.Parallel()
+	each(t, []setup{setups[0], setups[2], setups[7]}, func(t *testing.T, of setup) {
+		s := up(t, of, harness.Config{HealthPath: "/health"})
+		unchanged := s.steady()
+		before := s.Until(t, "settled", within, harness.Settled)
+		load := s.Load(t, light)
+		s.Behave("health", "block") // holds the proof of the next generation
+		pair := s.Certs.Renew()
+		s.m.Must("systemctl", "reload", "--no-block", s.name)
+		harness.Until(t, "the next generation", within, func() error {
+			n := len(s.m.Processes(s.name))
+			return harness.Unless(n >= 6, "%d processes, want two masters with two workers each", n)
+		})
+		s.is("ActiveState=reloading")
+		s.kill("KILL", before.Master.Pid)
+		s.Behave("health", "")
+		s.becomes("SubState", "running")
+		s.WaitServed(pair, within)
+		s.Until(t, "settled", within, harness.Settled)
+		load.Stop().NothingLost(t)
+		unchanged()
+		s.exactly()
+		s.stop()
+	})
+}
