@@ -133,6 +133,26 @@ func TestARefusedReloadFailsTheJobWithItsReasonAndTheUnitServesOn(t *testing.T) 
 	})
 }
 
+func TestAUnitThatCannotStartOnItsCertificateIsNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	eachRelease(t, func(t *testing.T, release string) {
+		s := install(t, Share(t, release), harness.Config{}, "Type=notify", "Restart=on-failure", "RestartPreventExitStatus=64 65 78")
+		s.Certs.Install(s.mismatched())
+		if got := s.m.Run("systemctl", "start", s.name); got.Exit != 1 {
+			t.Errorf("systemctl start: %v, want exit 1", got)
+		}
+		s.is("ActiveState=failed", "Result=exit-code", "ExecMainStatus=65", "NRestarts=0")
+		if journal := s.m.Journal(s.name); !strings.Contains(journal, "(pair.mismatch)") || !strings.Contains(journal, "hint: ") {
+			t.Errorf("journal without the reason:\n%s", journal)
+		}
+		s.gone()
+		pair := s.Certs.Renew()
+		s.start()
+		s.serves(pair)
+		s.stop()
+	})
+}
+
 // systemd knows no answer to a reload by signal but READY=1, so the job succeeds:
 // what matters is that it ends.
 func TestARefusedReloadBySignalEndsAtOnceAndIsSaidInTheStatus(t *testing.T) {

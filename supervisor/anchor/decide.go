@@ -68,6 +68,10 @@ const lateness = time.Second
 // systemd when this one is early for it.
 const fedEvery = time.Second
 
+// leastWatchdog is the shortest watchdog of systemd that a master which is a
+// little late does not miss.
+const leastWatchdog = 3 * fedEvery
+
 // relayedNames is what systemd's own store is good for: it must not be trusted
 // with a certificate.
 const relayedNames = "listen."

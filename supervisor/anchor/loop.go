@@ -109,6 +109,10 @@ func newLoop(o Options, caught signalChannels) (*loop, error) {
 	if l.systemd, err = openSystemd(env.notify); err != nil {
 		l.log.Warn("systemd cannot be told anything", "error", err)
 	}
+	if every := env.watchdogEvery; every > 0 && every < leastWatchdog/2 {
+		l.log.Warn("watchdog of the service manager is shorter than signs of life come", "watchdog", 2*every,
+			"hint", "set WatchdogSec= to 15 s or more: a master that hangs is replaced within 5 s without it")
+	}
 	for i := range env.activated {
 		l.store.put(env.activatedName(i), wire.FirstDescriptor+i)
 	}
