@@ -94,11 +94,18 @@ func (s *service) is(want ...string) {
 	}
 }
 
+// between lies between two questions to systemd: each starts three programs, and
+// asking all the time would take a core from what is waited for.
+const between = 50 * time.Millisecond
+
 // becomes waits for a property of the unit.
 func (s *service) becomes(name, value string) {
 	s.t.Helper()
 	harness.Until(s.t, name+"="+value, within, func() error {
 		got := s.m.Property(s.name, name)
+		if got != value {
+			harness.After(between)
+		}
 		return harness.Unless(got == value, "%s", got)
 	})
 }
