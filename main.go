@@ -4,6 +4,7 @@
 package main
 
 import (
+	_ "embed"
 	"os"
 
 	"example.com/handover/supervisor/command"
@@ -16,12 +17,17 @@ import (
 // version is set at link time.
 var version string
 
+// example is every key of the configuration: the manual page has them all.
+//
+//go:embed config.example.toml
+var example string
+
 func main() {
 	// The role comes before any flag: a worker has none.
 	if wire.Role() == wire.RoleWorker {
 		os.Exit(end(app.Serve()))
 	}
-	os.Exit(end(commandline.Run(os.Args, version)))
+	os.Exit(end(commandline.Run(os.Args, version, example)))
 }
 
 // end shows what an error means and returns the exit code for it.

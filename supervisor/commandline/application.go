@@ -12,16 +12,18 @@ import (
 )
 
 // Run carries out what args, which begin with the program's name, ask for.
-// version is the one that was linked in. The error is for command.Explain.
-func Run(args []string, version string) error {
-	app := application(version)
+// version is the one that was linked in, example the text of the example
+// configuration. The error is for command.Explain.
+func Run(args []string, version, example string) error {
+	app := application(version, example)
 	return app.Run(append(args[:1:1], arrange(args[1:], app.Flags, app.Commands)...))
 }
 
-func application(version string) *cli.App {
+func application(version, example string) *cli.App {
 	commands := []*cli.Command{
 		runCommand(version), checkCommand(), reloadCommand(), rotateCommand(), statusCommand(), certsCommand(),
-		scaleCommand(), reopenCommand(), stopCommand(), versionCommand(version), helpCommand(),
+		scaleCommand(), reopenCommand(), stopCommand(),
+		manCommand(version, example), completionCommand(), versionCommand(version), helpCommand(),
 	}
 	equip(commands)
 	return &cli.App{
@@ -39,7 +41,7 @@ func application(version string) *cli.App {
 func equip(commands []*cli.Command) {
 	for _, c := range commands {
 		c.HideHelpCommand, c.OnUsageError = true, misused
-		if c.Name != "version" && c.Name != "help" {
+		if !slices.Contains([]string{"man", "completion", "version", "help"}, c.Name) {
 			c.Flags = append([]cli.Flag{configFlag()}, c.Flags...)
 		}
 		equip(c.Subcommands)

@@ -12,6 +12,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// signalsHeading begins what only the help of "run" says again: it is a table of
+// its own.
+const signalsHeading = "Signals, to the process that was started:"
+
 func runCommand(version string) *cli.Command {
 	return &cli.Command{
 		Name: "run", Usage: "start; with COMMAND the workers are that program", Action: func(c *cli.Context) error { return run(c, version) },
@@ -20,7 +24,7 @@ func runCommand(version string) *cli.Command {
 			"  handover run                               a welcome page on https://127.0.0.1:8443\n" +
 			"  handover run -c /etc/handover/config.toml\n" +
 			"  handover run -- ./myapp -flag              a program that calls worker.Serve\n\n" +
-			"Signals, to the process that was started:\n\n" + signals.Help(),
+			signalsHeading + "\n\n" + signals.Help(),
 	}
 }
 
@@ -41,7 +45,7 @@ func run(c *cli.Context, version string) error {
 func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name: "check", Usage: "judge configuration and certificates as a reload would",
-		Flags: []cli.Flag{&cli.StringFlag{Name: "explain", Usage: "only explain the check `NAME`; all: list them"}, jsonFlag()},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "explain", Usage: "only explain `CHECK`; all: list them"}, jsonFlag()},
 		Description: "Changes nothing. Certificates are compared with what a running instance serves.\nExits 0, 65 or 78.\n\n" +
 			"  handover check && handover reload\n  handover check --json | jq '.checks[].name'\n" +
 			"  handover check --explain chain.incomplete",
