@@ -62,6 +62,7 @@ var onlyIn = map[string]struct{ where, reason string }{
 	"github.com/urfave/cli/v2":        {"supervisor/commandline", "one package knows what a person types"},
 	"github.com/fsnotify/fsnotify":    {"supervisor/watch", "one package knows what inotify does not see"},
 	"github.com/google/renameio/v2":   {"supervisor/archive", "one package writes files that must be whole"},
+	"golang.org/x/text/width":         {"supervisor/status", "one package knows how much room a text takes"},
 
 	"github.com/elastic/go-seccomp-bpf": {"integration/programs/container", "one program does what a container's engine does"},
 

@@ -20,7 +20,7 @@ func Status(ctx context.Context, path string, out Output) error {
 		if out.JSON {
 			return printJSON(out, s)
 		}
-		status.Write(out, s, time.Now(), out.coloured())
+		status.Write(out, s, time.Now(), out.look())
 		return nil
 	})
 }

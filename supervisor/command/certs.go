@@ -18,7 +18,7 @@ func Certs(ctx context.Context, path string, out Output) error {
 		if out.JSON {
 			return printJSON(out, s.Certs())
 		}
-		status.WriteCerts(out, s.Certs(), time.Now(), out.coloured())
+		status.WriteCerts(out, s.Certs(), time.Now(), out.look())
 		return nil
 	})
 }

@@ -24,7 +24,9 @@ type Output struct {
 	JSON bool
 }
 
-func (o Output) coloured() bool { return status.Coloured(o.File) }
+func (o Output) look() status.Look { return status.LookOf(o.File) }
+
+func (o Output) coloured() bool { return o.look().Colour }
 
 // Instance returns a client of the instance that runs with the config at path,
 // as config.Find returns it. A config that is broken on disk does not hide the

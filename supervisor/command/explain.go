@@ -27,7 +27,7 @@ func ExplainCheck(name string, out Output) error {
 		if out.JSON {
 			return printJSON(out, entries)
 		}
-		status.WriteCatalogue(out, entries, out.coloured())
+		status.WriteCatalogue(out, entries, out.look())
 		return nil
 	}
 	text, err := cert.Explain(name)

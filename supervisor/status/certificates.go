@@ -32,35 +32,34 @@ func (s *Status) Certs() CertsResult {
 
 // WriteCerts shows every certificate, what lies on disk in its place, and what
 // to do about a difference.
-func WriteCerts(w io.Writer, r CertsResult, now time.Time, colour bool) {
-	p := painter(colour)
-	writeDegraded(w, r.Degraded, p)
+func WriteCerts(w io.Writer, r CertsResult, now time.Time, look Look) {
+	writeDegraded(w, r.Degraded, look)
 	if len(r.Certificates) == 0 {
 		fmt.Fprintln(w, "no certificates")
 		return
 	}
-	t := newTable(w, p)
+	t := newTable(w, look, 0, 1)
 	t.header("CERTIFICATE", "FOR", "UNTIL", "", "SHA256", "DISK")
 	held, changed := false, false
 	for _, c := range urgentFirst(r.Certificates, now) {
 		held, changed = held || c.Held, changed || !c.Held && c.Disk == diskChanged
-		t.row(cut(c.Name), several(c.Names, 3), date(c.ChainNotAfter), expiry(c, now, p), short(c.Fingerprint), p.disk(c, onDisk(c)))
+		t.row(cut(c.Name), several(c.Names, 3), t.date(c.ChainNotAfter), expiry(c, now, look), t.fingerprint(c), look.disk(c, onDisk(c, false)).or(onDisk(c, true)))
 	}
-	_ = t.Flush()
+	t.flush()
 	if r.Deferred != nil {
-		fmt.Fprintf(w, "\n%s %s\n", p.paint(yellow, "deferred:"), deferred(*r.Deferred, now))
+		fmt.Fprintf(w, "\n%s %s\n", look.paint(yellow, "deferred:"), deferred(*r.Deferred, now))
 	}
 	if changed && r.Deferred == nil {
-		fmt.Fprintf(w, "\n%s \"handover rotate\" takes what lies on disk\n", p.paint(bold, "hint:"))
+		fmt.Fprintf(w, "\n%s \"handover rotate\" takes what lies on disk\n", look.paint(bold, "hint:"))
 	}
 	if held {
-		fmt.Fprintf(w, "\n%s \"handover certs rollback --undo\" serves what lies on disk again\n", p.paint(bold, "hint:"))
+		fmt.Fprintf(w, "\n%s \"handover certs rollback --undo\" serves what lies on disk again\n", look.paint(bold, "hint:"))
 	}
 }
 
 // writeBrief shows the certificates that matter most.
-func writeBrief(w io.Writer, all []Certificate, now time.Time, p painter) {
-	t := newTable(w, p)
+func writeBrief(w io.Writer, all []Certificate, now time.Time, look Look) {
+	t := newTable(w, look, 0, 1)
 	t.header("CERTIFICATE", "FOR", "UNTIL", "", "DISK", "SHA256")
 	shown := urgentFirst(all, now)
 	shown = shown[:min(len(shown), mostShown)]
@@ -69,9 +68,9 @@ func writeBrief(w io.Writer, all []Certificate, now time.Time, p painter) {
 		if c.Held {
 			state += ", held"
 		}
-		t.row(cut(c.Name), several(c.Names, 3), date(c.ChainNotAfter), expiry(c, now, p), p.disk(c, state), short(c.Fingerprint))
+		t.row(cut(c.Name), several(c.Names, 3), t.date(c.ChainNotAfter), expiry(c, now, look), look.disk(c, state), t.fingerprint(c))
 	}
-	_ = t.Flush()
+	t.flush()
 	if more := len(all) - len(shown); more > 0 {
 		fmt.Fprintf(w, "and %d more: \"handover certs\" shows all\n", more)
 	}
@@ -98,53 +97,58 @@ func nearEnd(c Certificate, now time.Time) bool {
 }
 
 // expiry paints the end of a certificate by how near it is.
-func expiry(c Certificate, now time.Time, p painter) painted {
+func expiry(c Certificate, now time.Time, look Look) painted {
 	text := relative(now, c.ChainNotAfter)
 	switch {
 	case !now.Before(c.ChainNotAfter):
-		return p.paint(red, "expired "+text)
+		return look.paint(red, "expired "+text)
 	case nearEnd(c, now):
-		return p.paint(yellow, text)
+		return look.paint(yellow, text)
 	default:
-		return p.paint(plain, text)
+		return look.paint(plain, text)
 	}
 }
 
 // disk paints what is said of the disk by the state that it is in.
-func (p painter) disk(c Certificate, text string) painted {
+func (l Look) disk(c Certificate, text string) painted {
 	switch {
 	case c.Disk == diskSame && !c.Held:
-		return p.paint(green, text)
+		return l.paint(green, text)
 	case c.Disk == diskSame || c.Disk == diskChanged:
-		return p.paint(yellow, text)
+		return l.paint(yellow, text)
 	default:
-		return p.paint(red, text)
+		return l.paint(red, text)
 	}
 }
 
-// onDisk says what lies on disk in the place of a certificate.
-func onDisk(c Certificate) string {
+// onDisk says what lies on disk in the place of a certificate, for a narrow
+// terminal in fewer letters.
+func onDisk(c Certificate, narrow bool) string {
 	if c.SelfSigned {
 		return "made on the spot"
+	}
+	when, hash := date, short
+	if narrow {
+		when, hash = day, shorter
 	}
 	text := c.Disk
 	if c.Held {
 		text = "held, " + text
 	}
 	if c.DiskSince != nil {
-		text += " since " + date(*c.DiskSince)
+		text += " since " + when(*c.DiskSince)
 	}
 	if d := c.OnDisk; d != nil {
-		text += fmt.Sprintf(": sha256 %s, until %s", short(d.Fingerprint), date(d.NotAfter))
+		text += fmt.Sprintf(": sha256 %s, until %s", hash(d.Fingerprint), when(d.NotAfter))
 	}
 	return text
 }
 
 // writeDegraded says loudly that something else is served than should be.
-func writeDegraded(w io.Writer, why string, p painter) {
+func writeDegraded(w io.Writer, why string, look Look) {
 	if why != "" {
-		fmt.Fprintf(w, "%s what lies on disk is not served: %s\n", p.paint(red, "DEGRADED:"), clean(why))
-		fmt.Fprintf(w, "%s mend the files, then \"handover rotate\"\n\n", p.paint(bold, "hint:"))
+		fmt.Fprintf(w, "%s what lies on disk is not served: %s\n", look.paint(red, "DEGRADED:"), clean(why))
+		fmt.Fprintf(w, "%s mend the files, then \"handover rotate\"\n\n", look.paint(bold, "hint:"))
 	}
 }
 
@@ -164,7 +168,17 @@ func several(names []string, most int) string {
 	return strings.Join(shown, ", ")
 }
 
-// short is the beginning of a fingerprint.
+// short is the beginning of a fingerprint, shorter one for a narrow terminal.
 func short(fingerprint string) string { return fmt.Sprintf("%.16s…", fingerprint) }
 
+func shorter(fingerprint string) string { return fmt.Sprintf("%.8s…", fingerprint) }
+
 func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+func (t *table) date(at time.Time) painted { return t.paint(plain, date(at)).or(day(at)) }
+
+func (t *table) fingerprint(c Certificate) painted {
+	return t.paint(plain, short(c.Fingerprint)).or(shorter(c.Fingerprint))
+}

@@ -52,17 +52,17 @@ func TestCertsShowsAllWithWhatNeedsCareFirst(t *testing.T) {
 	soon := now.Add(5 * time.Minute)
 	s := &Status{Certificates: troubled(), Deferred: &soon, Degraded: "key does not match certificate"}
 	var b strings.Builder
-	WriteCerts(&b, s.Certs(), now, false)
+	WriteCerts(&b, s.Certs(), now, Look{})
 	if got := b.String(); got != shownCerts {
 		t.Errorf("got\n%s\nwant\n%s", got, shownCerts)
 	}
 	b.Reset()
-	WriteCerts(&b, CertsResult{Certificates: troubled()[2:3]}, now, false)
+	WriteCerts(&b, CertsResult{Certificates: troubled()[2:3]}, now, Look{})
 	if !strings.Contains(b.String(), `hint: "handover rotate" takes what lies on disk`) {
 		t.Errorf("got %q, want how to take what changed", b.String())
 	}
 	b.Reset()
-	WriteCerts(&b, CertsResult{}, now, false)
+	WriteCerts(&b, CertsResult{}, now, Look{})
 	if got := b.String(); got != "no certificates\n" {
 		t.Errorf("got %q, want none", got)
 	}
@@ -71,7 +71,7 @@ func TestCertsShowsAllWithWhatNeedsCareFirst(t *testing.T) {
 func TestColoursOfCertificatesSayWhoMustAct(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	WriteCerts(&b, CertsResult{Certificates: troubled(), Degraded: "x"}, now, true)
+	WriteCerts(&b, CertsResult{Certificates: troubled(), Degraded: "x"}, now, Look{Colour: true})
 	for _, want := range []string{
 		red + "DEGRADED:", red + "unreadable since", yellow + "changed since", yellow + "held, changed", green + "same", yellow + "in 6 days", plain + "in 61 days",
 	} {
@@ -90,7 +90,7 @@ func TestStatusShowsTwentyCertificatesOfThousandsTheUrgentFirst(t *testing.T) {
 	}
 	s.Certificates = append(s.Certificates, troubled()...)
 	var b strings.Builder
-	Write(&b, s, now, false)
+	Write(&b, s, now, Look{})
 	_, table, _ := strings.Cut(b.String(), "\nCERTIFICATE ")
 	lines := strings.Split(strings.TrimSuffix(table, "\n"), "\n")
 	if len(lines) != 22 || lines[21] != `and 2986 more: "handover certs" shows all` {
@@ -117,7 +117,7 @@ func TestStatusIsLoudAboutADegradedService(t *testing.T) {
 	soon := now.Add(5 * time.Minute)
 	s.Degraded, s.Deferred = "/c.pem is\n\x1b[2Jbroken", &soon
 	var b strings.Builder
-	Write(&b, s, now, false)
+	Write(&b, s, now, Look{})
 	if got := b.String(); !strings.HasPrefix(got, "DEGRADED: what lies on disk is not served: /c.pem is??[2Jbroken\nhint: ") ||
 		!strings.Contains(got, "\ndeferred     what waits on disk is taken by itself when it becomes valid: 2026-05-04 12:05 UTC, in 5 min\n") {
 		t.Errorf("got %q, want degraded on top and what is deferred", got)
@@ -139,7 +139,7 @@ func TestStatusNamesTheKindOfTheLastReload(t *testing.T) {
 		r.AskedBy, r.Started, r.Finished = "x", now.Add(-2*time.Hour), now.Add(-2*time.Hour+5*time.Millisecond)
 		s.LastReload = &r
 		var b strings.Builder
-		Write(&b, s, now, false)
+		Write(&b, s, now, Look{})
 		if got := b.String(); !strings.Contains(got, want) {
 			t.Errorf("%+v: got %q, want %q in it", r, got, want)
 		}
@@ -171,12 +171,12 @@ func TestNamesOfOthersAreBoundedAndCannotSteerTheTerminal(t *testing.T) {
 	evil.Disk = "\x1b]0;title\a"
 	var b strings.Builder
 	r := CertsResult{Certificates: []Certificate{evil}}
-	WriteCerts(&b, r, now, false)
+	WriteCerts(&b, r, now, Look{})
 	s := sample()
 	s.Certificates = r.Certificates
-	Write(&b, s, now, false)
+	Write(&b, s, now, Look{})
 	WriteCheckResult(&b, CheckResult{Accepted: true, Certificates: r.Certificates}, now, false)
-	WriteCatalogue(&b, []CheckEntry{{Name: "\x1b", Reason: "\a"}}, false)
+	WriteCatalogue(&b, []CheckEntry{{Name: "\x1b", Reason: "\a"}}, Look{})
 	if strings.ContainsAny(b.String(), "\x1b\a\t\u202e\u2028") {
 		t.Errorf("got control characters in %q", b.String())
 	}
@@ -190,7 +190,7 @@ func TestNamesOfOthersAreBoundedAndCannotSteerTheTerminal(t *testing.T) {
 func TestTheCatalogueHasALineForEachCheck(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	WriteCatalogue(&b, []CheckEntry{{"pair.mismatch", "refuse", true, "no handshake succeeds"}, {"chain.untrusted", "off", false, "ask for it"}}, false)
+	WriteCatalogue(&b, []CheckEntry{{"pair.mismatch", "refuse", true, "no handshake succeeds"}, {"chain.untrusted", "off", false, "ask for it"}}, Look{})
 	want := "CHECK            SEVERITY         WHY\n" +
 		"pair.mismatch    refuse    fixed  no handshake succeeds\n" +
 		"chain.untrusted  off              ask for it\n"

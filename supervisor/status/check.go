@@ -26,25 +26,25 @@ func (c Check) String() string {
 // WriteCheckResult shows the findings that do not refuse and, if everything was
 // accepted, what would be served.
 func WriteCheckResult(w io.Writer, r CheckResult, now time.Time, colour bool) {
-	p := painter(colour)
-	writeFindings(w, r.Checks, p)
+	look := Look{Colour: colour}
+	writeFindings(w, r.Checks, look)
 	if !r.Accepted {
 		return
 	}
 	for _, c := range r.Checks {
 		if c.Severity == severityInfo {
-			fmt.Fprintf(w, "%s %s\n", p.state(c.Severity+":"), clean(c.String()))
+			fmt.Fprintf(w, "%s %s\n", look.state(c.Severity+":"), clean(c.String()))
 		}
 	}
 	if len(r.Certificates) == 0 {
-		fmt.Fprintf(w, "%s no certificates\n", p.paint(green, "accepted:"))
+		fmt.Fprintf(w, "%s no certificates\n", look.paint(green, "accepted:"))
 	}
 	for i, c := range r.Certificates {
 		if i == mostShown {
-			fmt.Fprintf(w, "%s %d more certificates: --json lists all\n", p.paint(green, "accepted:"), len(r.Certificates)-i)
+			fmt.Fprintf(w, "%s %d more certificates: --json lists all\n", look.paint(green, "accepted:"), len(r.Certificates)-i)
 			return
 		}
-		fmt.Fprintf(w, "%s certificate %q for %s\n", p.paint(green, "accepted:"), cut(c.Name), several(c.Names, mostShown))
+		fmt.Fprintf(w, "%s certificate %q for %s\n", look.paint(green, "accepted:"), cut(c.Name), several(c.Names, mostShown))
 		if c.SelfSigned {
 			fmt.Fprintln(w, "          self-signed, each generation makes its own")
 			continue
@@ -55,14 +55,14 @@ func WriteCheckResult(w io.Writer, r CheckResult, now time.Time, colour bool) {
 
 // writeFindings shows what warns. What refuses is a Failure, and what is only
 // said nobody has to act on.
-func writeFindings(w io.Writer, checks []Check, p painter) {
+func writeFindings(w io.Writer, checks []Check, look Look) {
 	for _, c := range checks {
 		if c.Severity != severityWarn {
 			continue
 		}
-		fmt.Fprintf(w, "%s %s\n", p.state(c.Severity+":"), clean(c.String()))
+		fmt.Fprintf(w, "%s %s\n", look.state(c.Severity+":"), clean(c.String()))
 		if c.Hint != "" {
-			fmt.Fprintf(w, "%s %s\n", p.paint(bold, "hint:"), clean(c.Hint))
+			fmt.Fprintf(w, "%s %s\n", look.paint(bold, "hint:"), clean(c.Hint))
 		}
 	}
 }
@@ -76,12 +76,11 @@ type CheckEntry struct {
 }
 
 // WriteCatalogue shows a line for each check there is.
-func WriteCatalogue(w io.Writer, entries []CheckEntry, colour bool) {
-	p := painter(colour)
-	t := newTable(w, p)
+func WriteCatalogue(w io.Writer, entries []CheckEntry, look Look) {
+	t := newTable(w, look)
 	t.header("CHECK", "SEVERITY", "", "WHY")
 	for _, e := range entries {
-		t.row(e.Name, p.state(e.Severity), map[bool]string{true: "fixed"}[e.Fixed], e.Reason)
+		t.row(e.Name, look.state(e.Severity), map[bool]string{true: "fixed"}[e.Fixed], e.Reason)
 	}
-	_ = t.Flush()
+	t.flush()
 }

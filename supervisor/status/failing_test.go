@@ -14,7 +14,7 @@ func TestTheReportSaysWhatFailsAndHowWorkersEnded(t *testing.T) {
 	s.Workers[1].LastEnd = &End{Reason: EndAsked, Text: "exit status 0", Pid: 78, At: now.Add(-time.Minute)}
 	s.Workers[1].Health = "answered 503 Service Unavailable\n"
 	var b strings.Builder
-	Write(&b, s, now, false)
+	Write(&b, s, now, Look{})
 	got := b.String()
 	for _, want := range []string{
 		"FAILING   FAILURES  AGAIN   REASON\nworker 3  4         in 2 s  exit status 3",

@@ -55,14 +55,14 @@ func (f *Failure) Hint() string {
 
 // Write shows the complaints, nothing if there are none.
 func (f *Failure) Write(w io.Writer, colour bool) {
-	p := painter(colour)
+	look := Look{Colour: colour}
 	for _, c := range f.Complaints {
 		// Several problems may come as the lines of one message.
 		for line := range strings.Lines(c.Message) {
-			fmt.Fprintf(w, "%s %s\n", p.paint(red, "error:"), clean(strings.TrimSuffix(line, "\n")))
+			fmt.Fprintf(w, "%s %s\n", look.paint(red, "error:"), clean(strings.TrimSuffix(line, "\n")))
 		}
 		if c.Hint != "" {
-			fmt.Fprintf(w, "%s %s\n", p.paint(bold, "hint:"), clean(c.Hint))
+			fmt.Fprintf(w, "%s %s\n", look.paint(bold, "hint:"), clean(c.Hint))
 		}
 	}
 }

@@ -2,97 +2,49 @@ package status
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
-
-	"golang.org/x/sys/unix"
 )
 
-// The colours. Their codes are of one length, so that a table stays aligned
-// when each of its cells has one.
+// The colours.
 const (
-	plain  = "\x1b[00m"
-	bold   = "\x1b[01m"
+	plain  = ""
+	bold   = "\x1b[1m"
 	red    = "\x1b[31m"
 	green  = "\x1b[32m"
 	yellow = "\x1b[33m"
 )
 
-// Coloured says whether what is written to f may have colours: only on a
-// terminal, and not for those who set NO_COLOR (https://no-color.org).
-func Coloured(f *os.File) bool {
-	raw, err := f.SyscallConn()
-	if err != nil || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
+// painted is a text that is clean and has its colour.
+type painted struct{ colour, text, short string }
+
+func (p painted) String() string {
+	if p.colour == "" {
+		return p.text
 	}
-	terminal := false
-	_ = raw.Control(func(fd uintptr) {
-		_, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
-		terminal = err == nil
-	})
-	return terminal
+	return p.colour + p.text + "\x1b[m"
 }
 
-// painter adds colours, or does not.
-type painter bool
-
-// painted is a text that is clean and has its colour.
-type painted string
-
-func (p painter) paint(colour, text string) painted {
-	if !p {
-		return painted(clean(text))
+func (l Look) paint(colour, text string) painted {
+	if !l.Colour {
+		colour = plain
 	}
-	return painted(colour + clean(text) + "\x1b[m")
+	return painted{colour: colour, text: clean(text)}
 }
 
 // state paints a state or a severity by who must act.
-func (p painter) state(text string) painted {
+func (l Look) state(text string) painted {
 	switch strings.TrimSuffix(text, ":") {
 	case "serving", OutcomeDone:
-		return p.paint(green, text)
+		return l.paint(green, text)
 	case "booting", "starting", "proving", "reloading", "draining", "stopping", severityWarn:
-		return p.paint(yellow, text)
+		return l.paint(yellow, text)
 	case OutcomeRefused, OutcomeFailed, severityRefuse:
-		return p.paint(red, text)
+		return l.paint(red, text)
 	default:
-		return p.paint(plain, text)
+		return l.paint(plain, text)
 	}
-}
-
-// table writes aligned rows.
-type table struct {
-	painter
-	*tabwriter.Writer
-}
-
-func newTable(w io.Writer, p painter) table {
-	return table{p, tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
-}
-
-func (t table) header(cells ...string) {
-	row := make([]any, 0, len(cells))
-	for _, c := range cells {
-		row = append(row, t.paint(bold, c))
-	}
-	t.row(row...)
-}
-
-// row takes painted cells as they are and makes all others plain.
-func (t table) row(cells ...any) {
-	texts := make([]string, 0, len(cells))
-	for _, c := range cells {
-		text, ok := c.(painted)
-		if !ok {
-			text = t.paint(plain, fmt.Sprint(c))
-		}
-		texts = append(texts, string(text))
-	}
-	fmt.Fprintln(t, strings.Join(texts, "\t"))
 }
 
 // clean takes out what could steer a terminal, turn its writing around or break
@@ -109,10 +61,7 @@ func clean(text string) string {
 // cut is a clean text that is no longer than a name usually is.
 func cut(text string) string {
 	const most = 64
-	if letters := []rune(clean(text)); len(letters) > most {
-		return string(letters[:most-1]) + "…"
-	}
-	return clean(text)
+	return cutTo(clean(text), most)
 }
 
 // elapsed shows a short time to the digit that matters.

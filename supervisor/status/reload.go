@@ -28,26 +28,26 @@ func WriteStep(w io.Writer, asked time.Time, s Step) {
 // WriteReload shows how a reload, a rotation or a rollback ended, apart from its
 // Failure.
 func WriteReload(w io.Writer, r *Reload, colour bool) {
-	p := painter(colour)
-	writeFindings(w, r.Checks, p)
+	look := Look{Colour: colour}
+	writeFindings(w, r.Checks, look)
 	took := elapsed(r.Finished.Sub(r.Started))
 	switch {
 	case r.Outcome != OutcomeDone:
-		fmt.Fprintf(w, "%s after %s, nothing has changed: generation %d serves on\n", p.paint(red, r.Outcome), took, r.Generation)
+		fmt.Fprintf(w, "%s after %s, nothing has changed: generation %d serves on\n", look.paint(red, r.Outcome), took, r.Generation)
 		return
 	case r.Unchanged:
-		fmt.Fprintf(w, "%s generation %d serves what lies on disk, seen after %s\n", p.paint(green, "unchanged:"), r.Generation, took)
+		fmt.Fprintf(w, "%s generation %d serves what lies on disk, seen after %s\n", look.paint(green, "unchanged:"), r.Generation, took)
 	case r.noun() == KindReload:
-		fmt.Fprintf(w, "%s generation %d serves, after %s\n", p.paint(green, "done:"), r.Generation, took)
+		fmt.Fprintf(w, "%s generation %d serves, after %s\n", look.paint(green, "done:"), r.Generation, took)
 	default:
-		fmt.Fprintf(w, "%s generation %d serves with other certificates, after %s\n", p.paint(green, "done:"), r.Generation, took)
+		fmt.Fprintf(w, "%s generation %d serves with other certificates, after %s\n", look.paint(green, "done:"), r.Generation, took)
 	}
 	switch r.Confirmed {
 	case "":
 	case confirmed:
-		fmt.Fprintf(w, "%s clients of the public addresses get it\n", p.paint(green, "confirmed:"))
+		fmt.Fprintf(w, "%s clients of the public addresses get it\n", look.paint(green, "confirmed:"))
 	default:
-		fmt.Fprintf(w, "%s not confirmed: %s\n", p.state(severityWarn+":"), clean(r.Confirmed))
+		fmt.Fprintf(w, "%s not confirmed: %s\n", look.state(severityWarn+":"), clean(r.Confirmed))
 	}
 }
 

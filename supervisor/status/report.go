@@ -8,11 +8,10 @@ import (
 )
 
 // Write shows s as it is at the time now.
-func Write(w io.Writer, s *Status, now time.Time, colour bool) {
-	p := painter(colour)
-	writeDegraded(w, s.Degraded, p)
-	facts := newTable(w, p)
-	facts.row("state", p.state(s.State))
+func Write(w io.Writer, s *Status, now time.Time, look Look) {
+	writeDegraded(w, s.Degraded, look)
+	facts := newTable(w, look)
+	facts.row("state", look.state(s.State))
 	facts.row("generation", s.Generation)
 	facts.row("pid", fmt.Sprintf("%d, up %s", s.Pid, span(now.Sub(s.Started))))
 	facts.row("master", fmt.Sprintf("pid %d, version %s", s.Master.Pid, cmp.Or(s.Master.Version, "unknown")))
@@ -27,45 +26,45 @@ func Write(w io.Writer, s *Status, now time.Time, colour bool) {
 	if s.Deferred != nil {
 		facts.row("deferred", deferred(*s.Deferred, now))
 	}
-	_ = facts.Flush()
-	writeWorkers(w, s.Workers, p)
-	writeFailing(w, s.Failing, now, p)
+	facts.flush()
+	writeWorkers(w, s.Workers, look)
+	writeFailing(w, s.Failing, now, look)
 	writeEnds(w, s.Workers, now)
-	writeDraining(w, s.Draining, now, p)
+	writeDraining(w, s.Draining, now, look)
 	if len(s.Certificates) > 0 {
 		fmt.Fprintln(w)
-		writeBrief(w, s.Certificates, now, p)
+		writeBrief(w, s.Certificates, now, look)
 	}
 	if r := s.LastReload; r != nil && r.Outcome != "" && r.Outcome != OutcomeDone {
 		fmt.Fprintf(w, "\nthe last %s was not done:\n", r.noun())
-		r.Failure().Write(w, colour)
+		r.Failure().Write(w, look.Colour)
 	}
 }
 
-func writeWorkers(w io.Writer, workers []Worker, p painter) {
+func writeWorkers(w io.Writer, workers []Worker, look Look) {
 	if len(workers) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
-	t := newTable(w, p)
-	t.header("WORKER", "PID", "GENERATION", "STATE", "REQUESTS", "CONNECTIONS", "MEMORY", "RESTARTS")
+	t := newTable(w, look)
+	t.header("WORKER", "PID", t.paint(bold, "GENERATION").or("GEN"), "STATE", "REQUESTS", t.paint(bold, "CONNECTIONS").or("CONNS"), "MEMORY", "RESTARTS")
 	for _, k := range workers {
-		t.row(k.Slot, k.Pid, k.Generation, p.state(k.State), k.Requests, k.Connections, bytes(k.RSS), k.Restarts)
+		t.row(k.Slot, k.Pid, k.Generation, look.state(k.State), k.Requests, k.Connections, bytes(k.RSS), k.Restarts)
 	}
-	_ = t.Flush()
+	t.flush()
 }
 
-func writeFailing(w io.Writer, failing []Failing, now time.Time, p painter) {
+func writeFailing(w io.Writer, failing []Failing, now time.Time, look Look) {
 	if len(failing) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
-	t := newTable(w, p)
+	t := newTable(w, look)
 	t.header("FAILING", "FAILURES", "AGAIN", "REASON")
 	for _, f := range failing {
 		t.row(fmt.Sprintf("worker %d", f.Slot), f.Failures, relative(now, f.Again), f.Reason)
 	}
-	_ = t.Flush()
+	t.flush()
 }
 
 // writeEnds says of each slot how the worker before ended, unless that was as
@@ -84,17 +83,17 @@ func writeEnds(w io.Writer, workers []Worker, now time.Time) {
 	}
 }
 
-func writeDraining(w io.Writer, draining []Draining, now time.Time, p painter) {
+func writeDraining(w io.Writer, draining []Draining, now time.Time, look Look) {
 	if len(draining) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
-	t := newTable(w, p)
+	t := newTable(w, look)
 	t.header("DRAINING", "PID", "CONNECTIONS", "SINCE", "CUT")
 	for _, d := range draining {
 		for _, k := range d.Workers {
 			t.row(fmt.Sprintf("generation %d", d.Generation), k.Pid, k.Connections, relative(now, d.Since), relative(now, d.Deadline))
 		}
 	}
-	_ = t.Flush()
+	t.flush()
 }

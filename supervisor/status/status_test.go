@@ -58,7 +58,7 @@ example.org  a, b, c, 2 more  2026-07-04 13:00 UTC  in 61 days  same  ababababab
 func TestAStatusIsShownInAlignedTables(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	Write(&b, sample(), now, false)
+	Write(&b, sample(), now, Look{})
 	if got := b.String(); got != shown {
 		t.Errorf("got\n%s\nwant\n%s", got, shown)
 	}
@@ -67,8 +67,8 @@ func TestAStatusIsShownInAlignedTables(t *testing.T) {
 func TestColoursLeaveTheTablesAligned(t *testing.T) {
 	t.Parallel()
 	var with, without strings.Builder
-	Write(&with, sample(), now, true)
-	Write(&without, sample(), now, false)
+	Write(&with, sample(), now, Look{Colour: true})
+	Write(&without, sample(), now, Look{})
 	if !strings.Contains(with.String(), green+"serving") {
 		t.Errorf("got %q, want a green state", with.String())
 	}
@@ -133,7 +133,7 @@ func TestWhatOthersWroteCannotSteerTheTerminal(t *testing.T) {
 	s.Certificates[0].Names = []string{"\x1b[31mevil\t\nname"}
 	s.Config = "\x1b]0;title\a"
 	var b strings.Builder
-	Write(&b, s, now, false)
+	Write(&b, s, now, Look{})
 	WriteStep(&b, now, Step{Name: "config", At: now, Message: "\x1b[2J"})
 	Failed(1, "\x1b[2J", "\x1b[2J").Write(&b, false)
 	if strings.ContainsAny(b.String(), "\x1b\a\t") {
