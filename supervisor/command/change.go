@@ -58,12 +58,9 @@ func (c Change) run(ctx context.Context, ask follow) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	asked := time.Now()
-	outcome, err := ask(ctx, client, func(s status.Step) {
-		if !c.Out.JSON {
-			status.WriteStep(c.Out, asked, s)
-		}
-	})
+	shown := begin(c.Out, time.Now())
+	outcome, err := ask(ctx, client, shown.step)
+	shown.end()
 	if err != nil {
 		return err
 	}

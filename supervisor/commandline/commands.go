@@ -61,10 +61,19 @@ func checkCommand() *cli.Command {
 func statusCommand() *cli.Command {
 	return &cli.Command{
 		Name: "status", Usage: "show generations, workers, certificates and the last reload",
-		Flags: []cli.Flag{jsonFlag()},
-		Description: "Exits 69 if nothing runs.\n\n" +
-			"  handover status\n  handover status --json | jq '.certificates[] | {name, not_after}'",
-		Action: alone(func(c *cli.Context) error { return command.Status(c.Context, configPath(c), output(c)) }),
+		Flags: []cli.Flag{
+			jsonFlag(),
+			&cli.BoolFlag{Name: "watch", DisableDefaultText: true, Usage: "show it live until Ctrl-C; with --json a line for each change"},
+		},
+		Description: "Exits 69 if nothing runs. With --watch it waits until something does.\n\n" +
+			"  handover status\n  handover status --watch\n  handover status --json | jq '.certificates[] | {name, not_after}'\n" +
+			"  handover status --watch --json | jq --unbuffered .state",
+		Action: alone(func(c *cli.Context) error {
+			if c.Bool("watch") {
+				return command.Watch(c.Context, configPath(c), output(c))
+			}
+			return command.Status(c.Context, configPath(c), output(c))
+		}),
 	}
 }
 

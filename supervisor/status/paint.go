@@ -14,6 +14,7 @@ const (
 	red    = "\x1b[31m"
 	green  = "\x1b[32m"
 	yellow = "\x1b[33m"
+	ending = "\x1b[m" // of any colour
 )
 
 // painted is a text that is clean and has its colour.
@@ -23,7 +24,7 @@ func (p painted) String() string {
 	if p.colour == "" {
 		return p.text
 	}
-	return p.colour + p.text + "\x1b[m"
+	return p.colour + p.text + ending
 }
 
 func (l Look) paint(colour, text string) painted {

@@ -4,8 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
+
+// mostFound is how many findings of the last reload are shown.
+const mostFound = 5
 
 // Write shows s as it is at the time now.
 func Write(w io.Writer, s *Status, now time.Time, look Look) {
@@ -35,7 +39,33 @@ func Write(w io.Writer, s *Status, now time.Time, look Look) {
 		fmt.Fprintln(w)
 		writeBrief(w, s.Certificates, now, look)
 	}
-	if r := s.LastReload; r != nil && r.Outcome != "" && r.Outcome != OutcomeDone {
+	if s.LastReload != nil {
+		writeLast(w, s.LastReload, look)
+	}
+}
+
+// writeLast says what there is to know of a reload that runs, was not done, or
+// found something to warn of.
+func writeLast(w io.Writer, r *Reload, look Look) {
+	warns := func(c Check) bool { return c.Severity == severityWarn }
+	switch {
+	case r.Outcome == "":
+		for n, s := range r.Steps {
+			if n == 0 {
+				fmt.Fprintln(w)
+			}
+			WriteStep(w, r.Started, s)
+		}
+		return
+	case slices.ContainsFunc(r.Checks, warns):
+		fmt.Fprintf(w, "\nthe last %s found:\n", r.noun())
+		shown := slices.DeleteFunc(slices.Clone(r.Checks), func(c Check) bool { return !warns(c) })
+		writeFindings(w, shown[:min(len(shown), mostFound)], look)
+		if more := len(shown) - mostFound; more > 0 {
+			fmt.Fprintf(w, "and %d more: \"handover check\" shows all\n", more)
+		}
+	}
+	if r.Outcome != OutcomeDone {
 		fmt.Fprintf(w, "\nthe last %s was not done:\n", r.noun())
 		r.Failure().Write(w, look.Colour)
 	}
@@ -96,4 +126,9 @@ func writeDraining(w io.Writer, draining []Draining, now time.Time, look Look) {
 		}
 	}
 	t.flush()
+}
+
+// WriteAway says that an instance does not answer, and that it is waited for.
+func WriteAway(w io.Writer, why error, since, now time.Time, look Look) {
+	fmt.Fprintf(w, "%s, for %s: waiting for it\n", look.paint(red, why.Error()), span(now.Sub(since)))
 }

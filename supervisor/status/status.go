@@ -2,6 +2,7 @@ package status
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -204,4 +205,25 @@ type CheckResult struct {
 	Accepted     bool          `json:"accepted"`
 	Checks       []Check       `json:"checks"`
 	Certificates []Certificate `json:"certificates"`
+}
+
+// WithoutCounts returns a copy without the numbers that change with every
+// request. Two that are the same tell a person the same.
+func (s *Status) WithoutCounts() *Status {
+	kept := *s
+	kept.Requests = 0
+	kept.Workers = slices.Clone(s.Workers)
+	for n, k := range kept.Workers {
+		kept.Workers[n] = Worker{
+			Slot: k.Slot, Pid: k.Pid, Generation: k.Generation, State: k.State, Restarts: k.Restarts, Health: k.Health, LastEnd: k.LastEnd,
+		}
+	}
+	kept.Draining = slices.Clone(s.Draining)
+	for n, d := range kept.Draining {
+		kept.Draining[n].Workers = slices.Clone(d.Workers)
+		for m, k := range d.Workers {
+			kept.Draining[n].Workers[m] = DrainingWorker{Pid: k.Pid}
+		}
+	}
+	return &kept
 }
