@@ -103,7 +103,12 @@ func (w *watcher) suspend() {
 	if redrawn {
 		page.leave()
 	}
-	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP) // returns when it is continued
+	// The call may return before all threads are stopped.
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, unix.SIGCONT)
+	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+	<-continued
+	signal.Stop(continued)
 	if redrawn {
 		page.enter()
 	}

@@ -260,6 +260,10 @@ func (m *master) publish() *status.Status {
 		record := last.Record
 		s.LastReload = &record
 	}
+	if m.current != nil {
+		record := m.current.Record
+		s.CurrentReload = &record
+	}
 	return s
 }
 

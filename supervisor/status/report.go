@@ -24,6 +24,9 @@ func Write(w io.Writer, s *Status, now time.Time, look Look) {
 		scheme := map[bool]string{true: "https", false: "http"}[l.TLS]
 		facts.row([]string{"listeners", ""}[min(i, 1)], scheme+" "+l.Address)
 	}
+	if r := s.CurrentReload; r != nil {
+		facts.row(r.noun(), lastReload(r, now))
+	}
 	if r := s.LastReload; r != nil {
 		facts.row("last "+r.noun(), lastReload(r, now))
 	}
@@ -39,25 +42,27 @@ func Write(w io.Writer, s *Status, now time.Time, look Look) {
 		fmt.Fprintln(w)
 		writeBrief(w, s.Certificates, now, look)
 	}
-	if s.LastReload != nil {
+	if r := s.CurrentReload; r != nil {
+		writeSteps(w, r)
+	} else if s.LastReload != nil {
 		writeLast(w, s.LastReload, look)
 	}
 }
 
-// writeLast says what there is to know of a reload that runs, was not done, or
-// found something to warn of.
+func writeSteps(w io.Writer, r *Reload) {
+	for n, s := range r.Steps {
+		if n == 0 {
+			fmt.Fprintln(w)
+		}
+		WriteStep(w, r.Started, s)
+	}
+}
+
+// writeLast says what there is to know of a reload that was not done, or found
+// something to warn of.
 func writeLast(w io.Writer, r *Reload, look Look) {
 	warns := func(c Check) bool { return c.Severity == severityWarn }
-	switch {
-	case r.Outcome == "":
-		for n, s := range r.Steps {
-			if n == 0 {
-				fmt.Fprintln(w)
-			}
-			WriteStep(w, r.Started, s)
-		}
-		return
-	case slices.ContainsFunc(r.Checks, warns):
+	if slices.ContainsFunc(r.Checks, warns) {
 		fmt.Fprintf(w, "\nthe last %s found:\n", r.noun())
 		shown := slices.DeleteFunc(slices.Clone(r.Checks), func(c Check) bool { return !warns(c) })
 		writeFindings(w, shown[:min(len(shown), mostFound)], look)
@@ -65,7 +70,7 @@ func writeLast(w io.Writer, r *Reload, look Look) {
 			fmt.Fprintf(w, "and %d more: \"handover check\" shows all\n", more)
 		}
 	}
-	if r.Outcome != OutcomeDone {
+	if r.Outcome != "" && r.Outcome != OutcomeDone {
 		fmt.Fprintf(w, "\nthe last %s was not done:\n", r.noun())
 		r.Failure().Write(w, look.Colour)
 	}
@@ -130,5 +135,5 @@ func writeDraining(w io.Writer, draining []Draining, now time.Time, look Look) {
 
 // WriteAway says that an instance does not answer, and that it is waited for.
 func WriteAway(w io.Writer, why error, since, now time.Time, look Look) {
-	fmt.Fprintf(w, "%s, for %s: waiting for it\n", look.paint(red, why.Error()), span(now.Sub(since)))
+	fmt.Fprintf(w, "%s\nwaiting for it, for %s\n", look.paint(red, why.Error()), span(now.Sub(since)))
 }

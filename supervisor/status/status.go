@@ -8,23 +8,24 @@ import (
 
 // Status is one published value; nobody changes it after it was published.
 type Status struct {
-	Pid          int           `json:"pid"` // of the anchor: the one PID
-	Generation   int           `json:"generation"`
-	State        string        `json:"state"` // booting, serving, reloading or stopping
-	Started      time.Time     `json:"started"`
-	Config       string        `json:"config"` // path; empty: built-in defaults
-	Master       Master        `json:"master"`
-	Workers      []Worker      `json:"workers"`
-	Failing      []Failing     `json:"failing,omitempty"` // slots that wait after failures; the other workers serve on
-	Exits        Exits         `json:"exits"`             // of workers since the start, by reason
-	Draining     []Draining    `json:"draining"`
-	Listeners    []Listener    `json:"listeners"`
-	Certificates []Certificate `json:"certificates"`
-	LastReload   *Reload       `json:"last_reload"`
-	Requests     uint64        `json:"requests"`                 // answered since the service was started
-	Reloads      Tally         `json:"reloads,omitempty"`        // that have ended since then
-	Degraded     string        `json:"degraded,omitempty"`       // why not what lies on disk is served since the start
-	Deferred     *time.Time    `json:"deferred_until,omitempty"` // when what waits on disk becomes valid and is taken by itself
+	Pid           int           `json:"pid"` // of the anchor: the one PID
+	Generation    int           `json:"generation"`
+	State         string        `json:"state"` // booting, serving, reloading or stopping
+	Started       time.Time     `json:"started"`
+	Config        string        `json:"config"` // path; empty: built-in defaults
+	Master        Master        `json:"master"`
+	Workers       []Worker      `json:"workers"`
+	Failing       []Failing     `json:"failing,omitempty"` // slots that wait after failures; the other workers serve on
+	Exits         Exits         `json:"exits"`             // of workers since the start, by reason
+	Draining      []Draining    `json:"draining"`
+	Listeners     []Listener    `json:"listeners"`
+	Certificates  []Certificate `json:"certificates"`
+	LastReload    *Reload       `json:"last_reload"`
+	CurrentReload *Reload       `json:"current_reload,omitempty"` // that runs
+	Requests      uint64        `json:"requests"`                 // answered since the service was started
+	Reloads       Tally         `json:"reloads,omitempty"`        // that have ended since then
+	Degraded      string        `json:"degraded,omitempty"`       // why not what lies on disk is served since the start
+	Deferred      *time.Time    `json:"deferred_until,omitempty"` // when what waits on disk becomes valid and is taken by itself
 }
 
 // Tally counts reloads by kind, then by outcome.
