@@ -58,7 +58,7 @@ var completions = []struct {
 }{
 	{"handover ", commandList, []string{"rollback", "site.toml"}},
 	{"handover st", []string{"status", "stop"}, []string{"run"}},
-	{"handover status --", []string{"--config", "--json"}, []string{"--allow"}},
+	{"handover status --", []string{"--config", "--json", "--watch"}, []string{"--allow"}},
 	{"handover status -c si", []string{"site.toml"}, []string{"status"}},
 	{"handover -c si", []string{"site.toml"}, []string{"status"}},
 	{"handover -c site.toml sta", []string{"status"}, []string{"site.toml"}},

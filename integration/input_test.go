@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,6 +43,11 @@ var mistakes = []mistake{
 	{"CommandNotFound", func(text string, i *harness.Instance) string {
 		return strings.Replace(text, "[app]\ncommand = [", "[app]\ncommand = [\""+i.Dir+"/nowhere\", ", 1)
 	}, []string{"nowhere"}},
+	{"KeyTwice", edit("workers = 1", "workers = 1\nworkers = 2"), []string{"line 2", "leave one of them out"}},
+	{"YAML", func(string, *harness.Instance) string { return "workers: 2\n" }, []string{"line 1", "write key = value"}},
+	{"JSON", func(string, *harness.Instance) string { return "{\"workers\": 2}\n" }, []string{"line 1", "write key = value"}},
+	{"Binary", func(string, *harness.Instance) string { return "\x7fELF\x02\x01" }, []string{"line 1", "a text file in TOML"}},
+	{"AddressWithoutTable", func(string, *harness.Instance) string { return "listen = \"127.0.0.1:80\"\n" }, []string{"line 1", "write [[listen]]"}},
 	{"CommandNotExecutable", func(text string, i *harness.Instance) string {
 		return strings.Replace(text, "[app]\ncommand = [", "[app]\ncommand = [\""+i.ConfigFile()+"\", ", 1)
 	}, []string{"config.toml"}},
@@ -128,6 +134,61 @@ func TestAnAddressInUseIsAConfigurationErrorAtStartAndOnReload(t *testing.T) {
 	config.Tables = ""
 	i.Configure(config)
 	reloadWorks(t, i)
+}
+
+func TestAFolderInPlaceOfAConfigIsToldFromTheFileInIt(t *testing.T) {
+	t.Parallel()
+	folder := harness.Folder(t)
+	complaint(t, "check of a folder", typed(t, "/", "check", "-c", folder), 78, "found a directory, expected a file")
+	inside := filepath.Join(folder, "config.toml")
+	if err := os.WriteFile(inside, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	complaint(t, "check of a folder with a config", typed(t, "/", "check", "-c", folder), 78, fmt.Sprintf("did you mean %q?", inside))
+}
+
+func TestWhatARunCannotOpenIsNamedWithAWayOut(t *testing.T) {
+	t.Parallel()
+	for text, says := range map[string]string{
+		"[[listen]]\naddress = \"192.0.2.1:8443\"\n":                   "no interface of this machine has the address",
+		"pidfile = \"/proc/none/pid\"\n[[listen]]\naddress = %q\n":     "pidfile must be in a folder that is there",
+		"[log]\nfile = \"/proc/none/log\"\n[[listen]]\naddress = %q\n": "create the folder",
+	} {
+		file := filepath.Join(harness.Folder(t), "config.toml")
+		if strings.Contains(text, "%q") {
+			text = fmt.Sprintf(text, harness.FreeAddress(t))
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		complaint(t, text, typed(t, "/", "run", "-c", file), 78, says)
+	}
+}
+
+// TestACommandThatFindsNothingNamesWhatRunsHere needs default control sockets,
+// whose folder is this test's own unless it is root's.
+func TestACommandThatFindsNothingNamesWhatRunsHere(t *testing.T) {
+	t.Parallel()
+	i := harness.Prepare(t, harness.Config{Workers: 1})
+	i.Config.Env = []string{"XDG_RUNTIME_DIR=" + i.Dir}
+	text, _, _ := strings.Cut(i.ConfigText(), "[control]")
+	i.WriteConfig(text)
+	i.Launch()
+	harness.Until(t, "serving", within, func() error {
+		got := typed(t, i.Dir, "status")
+		return harness.Unless(got.Exit == 0 && strings.Contains(got.Stdout, "serving"), "%v", got)
+	})
+	other := filepath.Join(i.Dir, "other.toml")
+	if err := os.WriteFile(other, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"status", "reload", "certs", "stop"} {
+		got := typed(t, i.Dir, name, "-c", other)
+		complaint(t, name+" of another config", got, 69, "here runs ")
+		said(t, name, got.Stderr, []string{"handover run -c " + other, "-c " + i.ConfigFile()})
+	}
+	got := typedWith(t, "/", []string{"XDG_RUNTIME_DIR=" + i.Dir}, "status")
+	complaint(t, "status without a config", got, 69, "the instance with built-in defaults; here runs ")
 }
 
 func TestAConfigThatIsNotThereExits78(t *testing.T) {

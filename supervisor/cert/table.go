@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"example.com/handover/supervisor/config"
@@ -128,5 +127,5 @@ func unknown(name string) error {
 	if near := config.Nearest(name, names); near != "" {
 		return fmt.Errorf("unknown check %.100q: did you mean %q?", name, near)
 	}
-	return fmt.Errorf("unknown check %.100q: known are %s", name, strings.Join(names, ", "))
+	return fmt.Errorf("unknown check %.100q: \"handover check --explain all\" lists them", name)
 }

@@ -61,5 +61,5 @@ func ask(ctx context.Context, path string, question func(context.Context, *contr
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return question(ctx, c)
+	return missing(path, question(ctx, c))
 }

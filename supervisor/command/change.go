@@ -62,7 +62,7 @@ func (c Change) run(ctx context.Context, ask follow) error {
 	outcome, err := ask(ctx, client, shown.step)
 	shown.end()
 	if err != nil {
-		return err
+		return missing(c.Path, err)
 	}
 	if !c.Out.JSON {
 		status.WriteReload(c.Out, outcome, c.Out.coloured())

@@ -55,16 +55,13 @@ func arrange(args []string, flags []cli.Flag, commands []*cli.Command) []string 
 	for len(args) > 0 {
 		word := args[0]
 		at := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.Name == word })
-		valued := slices.ContainsFunc(flags, func(f cli.Flag) bool {
-			_, alone := f.(*cli.BoolFlag)
-			return !alone && strings.HasPrefix(word, "-") && slices.Contains(f.Names(), strings.TrimLeft(word, "-"))
-		})
+		valued := isFlag(word, flags, true)
 		switch {
 		case word == "--", at >= 0 && word == "run" && len(words) == 0:
 			return slices.Concat(before, args[:1], words, args[1:])
 		case at >= 0 && len(words) == 0:
 			return slices.Concat(before, args[:1], arrange(args[1:], commands[at].Flags, commands[at].Subcommands))
-		case valued && len(args) == 1: // the parser is to miss the value, not to take a word for it
+		case valued && (len(args) == 1 || isFlag(args[1], flags, false)): // the parser is to miss the value, not to take a word for it
 			return append(before, word)
 		case valued:
 			before, args = append(before, args[:2]...), args[2:]
@@ -75,6 +72,15 @@ func arrange(args []string, flags []cli.Flag, commands []*cli.Command) []string 
 		}
 	}
 	return append(before, words...)
+}
+
+// isFlag says whether word is one of the flags, or one of those that take a
+// value.
+func isFlag(word string, flags []cli.Flag, valued bool) bool {
+	return slices.ContainsFunc(flags, func(f cli.Flag) bool {
+		_, alone := f.(*cli.BoolFlag)
+		return !(alone && valued) && strings.HasPrefix(word, "-") && slices.Contains(f.Names(), strings.TrimLeft(word, "-"))
+	})
 }
 
 func configFlag() cli.Flag {

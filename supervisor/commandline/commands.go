@@ -77,6 +77,8 @@ func statusCommand() *cli.Command {
 	}
 }
 
+const scaleHint = "such as: handover scale 4; the signals TTIN and TTOU add one and take one away"
+
 func scaleCommand() *cli.Command {
 	return &cli.Command{
 		Name: "scale", Usage: "set the number of workers", UsageText: "handover scale [-c FILE] [--json] N",
@@ -84,8 +86,8 @@ func scaleCommand() *cli.Command {
 		Description: "It lasts through reloads until the number in the configuration changes.\n\n  handover scale 4",
 		Action: func(c *cli.Context) error {
 			workers, err := strconv.Atoi(c.Args().First())
-			if err != nil || c.NArg() != 1 {
-				return status.Failed(status.ExitUsage, "such as: handover scale 4", "expected one number of workers, found %q", strings.Join(c.Args().Slice(), " "))
+			if err != nil || c.NArg() != 1 || strings.HasPrefix(c.Args().First(), "+") {
+				return status.Failed(status.ExitUsage, scaleHint, "expected one number of workers, found %q", strings.Join(c.Args().Slice(), " "))
 			}
 			return command.Scale(c.Context, configPath(c), workers, output(c))
 		},

@@ -51,6 +51,7 @@ func program(name, dir string) (path, reason, hint string) {
 		if err == nil {
 			return path, "", ""
 		}
+		hint = "a program elsewhere is named by its path, such as \"./myapp\""
 		if info, err := os.Stat(absolute(dir, name)); err == nil && info.Mode().IsRegular() {
 			hint = fmt.Sprintf("did you mean %q?", "./"+name)
 		}

@@ -89,7 +89,7 @@ func TestWithCommandRefusesWhatCannotBeStarted(t *testing.T) {
 		{[]string{""}, `command "": the name of the program is empty`, ""},
 		{[]string{"./none"}, `command "./none": no such file or directory`, fmt.Sprintf("%q is where it was looked for", dir+"/none")},
 		{[]string{"./plain"}, `command "./plain": not executable`, "chmod +x " + dir + "/plain"},
-		{[]string{"no-such-program"}, `command "no-such-program": not found in PATH`, ""},
+		{[]string{"no-such-program"}, `command "no-such-program": not found in PATH`, `a program elsewhere is named by its path, such as "./myapp"`},
 		{[]string{"myapp"}, `command "myapp": not found in PATH`, `did you mean "./myapp"?`},
 		{[]string{"/"}, `command "/": a directory`, ""},
 	} {

@@ -61,7 +61,7 @@ func (r *reader) decode(text string, c *Config) bool {
 	case errors.As(err, &syntax):
 		r.problems = append(r.problems, Problem{
 			File: r.file, Line: max(syntax.Position.Line, 1), Key: syntax.LastKey,
-			Message: "invalid TOML: " + strings.TrimSuffix(syntax.Message, "."),
+			Message: "invalid TOML: " + strings.TrimSuffix(syntax.Message, "."), Hint: syntaxHint(text, syntax),
 		})
 		return false
 	case err != nil:

@@ -6,6 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
 )
 
 // mismatch reports a value of the wrong type.
@@ -91,8 +94,25 @@ func mendString(text string, want reflect.Type) string {
 			quoted = append(quoted, strconv.Quote(word))
 		}
 		return "write [" + strings.Join(quoted, ", ") + "]"
+	case want == reflect.TypeFor[[]Listen]():
+		return fmt.Sprintf("write [[listen]] on a line of its own, and below it address = %q", text)
 	case want.Kind() == reflect.Int && errInt == nil, want.Kind() == reflect.Bool && errBool == nil:
 		return "leave out the quotes"
 	}
 	return ""
+}
+
+// syntaxHint is the hint for what people take for TOML.
+func syntaxHint(text string, e toml.ParseError) string {
+	start := strings.TrimSpace(text)
+	switch {
+	case strings.Contains(e.Message, "control characters"), strings.Contains(e.Message, "NULL bytes"), !utf8.ValidString(text):
+		return "-c takes a text file in TOML, in UTF-8"
+	case strings.HasPrefix(start, "{"), strings.HasPrefix(start, "---"), strings.Contains(e.Message, "got ':'"):
+		return "TOML has neither braces nor colons around its keys: write key = value"
+	case strings.Contains(e.Message, "already been defined"):
+		return "leave one of them out"
+	default:
+		return ""
+	}
 }

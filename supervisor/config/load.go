@@ -53,13 +53,26 @@ func Load(path string) (*Config, error) {
 	}
 	text, err := read(file)
 	if err != nil {
-		p := Problem{File: file, Message: "read config: " + err.Error()}
-		if errors.Is(err, fs.ErrNotExist) {
-			p.Hint = "without -c and $" + FileVariable + " the built-in defaults serve"
-		}
+		p := Problem{File: file, Message: "read config: " + err.Error(), Hint: unreadHint(file, err)}
 		return nil, failure([]Problem{p})
 	}
 	return parse(file, text)
+}
+
+// unreadHint says how to mend that a file could not be read.
+func unreadHint(file string, err error) string {
+	inside := filepath.Join(file, "config.toml")
+	_, absent := os.Stat(inside)
+	switch {
+	case absent == nil:
+		return fmt.Sprintf("did you mean %q?", inside)
+	case errors.Is(err, fs.ErrNotExist):
+		return "without -c and $" + FileVariable + " the built-in defaults serve"
+	case errors.Is(err, fs.ErrPermission):
+		return "run the command as root or as the user of the instance"
+	default:
+		return "-c takes a text file in TOML, such as config.example.toml"
+	}
 }
 
 func read(file string) (string, error) {

@@ -24,8 +24,8 @@ var refusals = []struct {
 }{
 	// Syntax.
 	{"syntax", "workers = 1\nlog = [", 2, "log", "invalid TOML: ", ""},
-	{"twice", "workers = 1\nworkers = 2", 2, "workers", "invalid TOML: ", ""},
-	{"UTF-16", "w\x00o\x00", 1, "", "invalid TOML: ", ""},
+	{"twice", "workers = 1\nworkers = 2", 2, "workers", "invalid TOML: ", "leave one of them out"},
+	{"UTF-16", "w\x00o\x00", 1, "", "invalid TOML: ", "in UTF-8"},
 
 	// Unknown keys.
 	{"unknown", "\nworker = 1", 2, "worker", `unknown key "worker"`, `did you mean "workers"?`},
@@ -176,7 +176,7 @@ var refusals = []struct {
 
 	// The app, the log.
 	{"two apps", "[app]\nfiles = \"/\"\nproxy = \"http://a\"", 1, "app", "found files and proxy, expected at most one of command, files and proxy", ""},
-	{"command not in PATH", "[app]\ncommand = [\"no-such-program\"]", 2, "app.command", `found "no-such-program", expected a program: not found in PATH`, ""},
+	{"command not in PATH", "[app]\ncommand = [\"no-such-program\"]", 2, "app.command", `found "no-such-program", expected a program: not found in PATH`, "named by its path"},
 	{"command not there", "[app]\ncommand = [\"./none\"]", 2, "app.command", "no such file or directory", "/none\" is where it was looked for"},
 	{"command without name", "[app]\ncommand = [\"\"]", 2, "app.command", "the name of the program is empty", ""},
 	{"command that is a folder", "[app]\ncommand = [\"/tmp\"]", 2, "app.command", "a directory", ""},

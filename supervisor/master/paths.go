@@ -1,7 +1,9 @@
 package master
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -62,7 +64,11 @@ func (m *master) openPidFile() error {
 	m.hold.drop(namePidFile)
 	f, err := lockPidFile(path)
 	if err != nil {
-		return status.Failed(status.ExitConfig, "stop the other instance, or choose another pidfile", "%v", err)
+		hint := "stop the other instance, or choose another pidfile"
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			hint = "pidfile must be in a folder that is there and may be written to"
+		}
+		return status.Failed(status.ExitConfig, hint, "%v", err)
 	}
 	m.made(path)
 	m.keepNew(namePidFile, f)

@@ -52,10 +52,12 @@ func (m *master) openSocket(name, table string, l config.Listen) error {
 	}
 	f, err := listen(l)
 	if err != nil {
-		hint := "stop what uses the address, or choose another in " + table
+		hint := "stop what uses the address (\"ss -ltnp\" shows it), or choose another in " + table
 		switch own := m.sharesPort(l.Address); {
 		case errors.Is(err, syscall.EACCES):
 			hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE"
+		case errors.Is(err, syscall.EADDRNOTAVAIL):
+			hint = "no interface of this machine has the address: \"ip address\" shows which there are; \":PORT\" is on all of them"
 		case errors.Is(err, syscall.EADDRINUSE) && own != "":
 			hint = fmt.Sprintf("this service itself listens on %q until the reload is over: choose another port, or stop and start it", own)
 		}

@@ -25,20 +25,25 @@ func WriteStep(w io.Writer, asked time.Time, s Step) {
 	fmt.Fprintf(w, "%9s  %-12s  %s\n", elapsed(s.At.Sub(asked)), s.Name, clean(s.Message))
 }
 
-// underWay is what comes after each step.
-var underWay = map[string]string{
-	"":             "configuration and certificates are checked",
-	"config":       "certificates are checked",
-	"certificates": "what passed is handed to the workers",
-	"generation":   "new workers start and prove themselves",
-	"proofs":       "clients are handed over",
-	"cutover":      "the public addresses are asked whether they serve it",
-	"draining":     "the public addresses are asked whether they serve it",
-	"swapped":      "the public addresses are asked whether they serve it",
+// UnderWay says what happens after the step of that name, "" for the first.
+func UnderWay(last string) string {
+	switch last {
+	case "":
+		return "configuration and certificates are checked"
+	case "config":
+		return "certificates are checked"
+	case "certificates":
+		return "what passed is handed to the workers"
+	case "generation":
+		return "new workers start and prove themselves"
+	case "proofs":
+		return "clients are handed over"
+	case "cutover", "draining", "swapped":
+		return "the public addresses are asked whether they serve it"
+	default:
+		return "waiting for the outcome"
+	}
 }
-
-// UnderWay says what happens after the step of that name.
-func UnderWay(last string) string { return cmp.Or(underWay[last], "waiting for the outcome") }
 
 // WriteReload shows how a reload, a rotation or a rollback ended, apart from its
 // Failure.

@@ -5,17 +5,14 @@ import (
 	"strings"
 )
 
-// The lines of the example file: the head of a table, a key with what it is and
-// perhaps a comment, one that is commented out too, and comments.
-var (
-	tableHead = regexp.MustCompile(`^\[+([a-z_.]+)\]+$`)
-	keyLine   = regexp.MustCompile(`^(?:# )?((?:[a-z_]+|"[a-z_.]+") = (?:"[^"]*"|\[[^]]*\]|[^ ]+))(?:\s+# (.*))?$`)
-	comment   = regexp.MustCompile(`^\s*# ?(.*)$`)
-)
-
 // configuration writes the keys of the example file, by table, each with its
 // default and its comment.
 func (r *roff) configuration(example string) {
+	// The head of a table; a key with what it is and perhaps a comment, one that is
+	// commented out too; a comment.
+	tableHead := regexp.MustCompile(`^\[+([a-z_.]+)\]+$`)
+	keyLine := regexp.MustCompile(`^(?:# )?((?:[a-z_]+|"[a-z_.]+") = (?:"[^"]*"|\[[^]]*\]|[^ ]+))(?:\s+# (.*))?$`)
+	comment := regexp.MustCompile(`^\s*# ?(.*)$`)
 	var above []string // comments that may belong to a table
 	paragraph := func() {
 		if len(above) > 0 {

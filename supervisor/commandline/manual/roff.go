@@ -35,15 +35,13 @@ func escape(text string) string {
 func bold(text string) string   { return `\fB` + escape(text) + `\fR` }
 func italic(text string) string { return `\fI` + escape(text) + `\fR` }
 
-// placeholder is a word that stands for another one.
-var placeholder = regexp.MustCompile(`\b[A-Z]+\b`)
-
 // usage sets what is typed as it is bold, and what stands for something else
 // slanted.
 func usage(text string) string {
+	placeholder, parts := regexp.MustCompile(`\b[A-Z]+\b`), regexp.MustCompile(`[^][.| ]+|[][.| ]+`)
 	var b strings.Builder
 	plain := func(words string) {
-		for _, part := range regexp.MustCompile(`[^][.| ]+|[][.| ]+`).FindAllString(words, -1) {
+		for _, part := range parts.FindAllString(words, -1) {
 			if strings.Trim(part, "[].| ") == "" {
 				b.WriteString(escape(part))
 				continue

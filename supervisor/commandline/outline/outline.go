@@ -49,12 +49,10 @@ func (c Command) Walk(visit func(Command)) {
 	}
 }
 
-// options are the parts of a line of usage that name flags.
-var options = regexp.MustCompile(`\[(-\w|--\w)[^]]*\]|\[OPTIONS\]`)
-
 // WordsOf returns what the line of usage of the command at path has after the
 // flags.
 func WordsOf(usage, path string) string {
+	options := regexp.MustCompile(`\[(-\w|--\w)[^]]*\]|\[OPTIONS\]`)
 	line, _, _ := strings.Cut(usage, "\n")
 	_, rest, _ := strings.Cut(line, path)
 	return strings.Join(strings.Fields(options.ReplaceAllString(rest, "")), " ")
