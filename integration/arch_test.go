@@ -46,6 +46,9 @@ var importMap = []rule{
 	{"supervisor/pool", impure, nil, "decide and do are different packages"},
 	{"supervisor/handover", impure, nil, "decide and do are different packages"},
 	{"supervisor/machine", impure, nil, "decide and do are different packages"},
+	{"supervisor/commandline/outline", append([]string{module + "/..."}, impure...), nil, "it is what the commands are, whoever parses or describes them"},
+	{"supervisor/commandline/manual", append([]string{module + "/..."}, impure...), []string{module + "/signals", module + "/supervisor/commandline/outline"}, "it writes what it is handed"},
+	{"supervisor/commandline/completion", append([]string{module + "/..."}, impure...), []string{module + "/supervisor/commandline/outline"}, "it writes what it is handed"},
 	{"signals", []string{module + "/..."}, nil, "everyone reads the table; it reads nobody"},
 	{"integration", []string{module + "/supervisor/...", module + "/signals"}, nil, "tests against the contract see what a user sees"},
 }

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"fmt"
 	"os"
 	"syscall"
 	"testing"
@@ -11,29 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal opens a pseudo-terminal. Its end is what hanging up is.
-func terminal(t *testing.T) (keyboard *os.File, name string) {
-	t.Helper()
-	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = keyboard.Close() })
-	if err := unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keyboard, fmt.Sprintf("/dev/pts/%d", n)
-}
-
 // inTerminal starts an instance in the foreground of a terminal: the leader of a
 // session gets the first one it opens.
 func inTerminal(t *testing.T) (*harness.Instance, *os.File) {
 	t.Helper()
-	keyboard, name := terminal(t)
+	keyboard, name := harness.OpenTerminal(t)
 	i := harness.Start(t, harness.Config{
 		UnixToo: true, GracefulTimeout: "60s", Wrap: []string{"/bin/sh", "-c", `exec "$@" <"$0"`, name},
 	})

@@ -31,7 +31,7 @@ type Terminal struct {
 // environment variables besides this process's own.
 func StartTerminal(t testing.TB, rows, cols int, env []string, argv ...string) *Terminal {
 	t.Helper()
-	keyboard, name := openTerminal(t)
+	keyboard, name := OpenTerminal(t)
 	tty, err := os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -52,19 +52,20 @@ func StartTerminal(t testing.TB, rows, cols int, env []string, argv ...string) *
 	t.Cleanup(func() {
 		killSession(m.Pid)
 		<-m.exited
-		_ = keyboard.Close()
 		forget(m.Pid)
 	})
 	return m
 }
 
-// openTerminal opens a pseudo-terminal.
-func openTerminal(t testing.TB) (keyboard *os.File, name string) {
+// OpenTerminal opens a pseudo-terminal. The end of the keyboard is what hanging up
+// is.
+func OpenTerminal(t testing.TB) (keyboard *os.File, name string) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = keyboard.Close() })
 	if err := unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
