@@ -28,9 +28,10 @@ func application(version, example string) *cli.App {
 	equip(commands)
 	return &cli.App{
 		Name: "handover", HelpName: "handover", Usage: "pre-forked workers that are replaced without losing a request",
-		UsageText:   "handover COMMAND [-c FILE] [OPTIONS]\nhandover help COMMAND",
-		Description: "Exit codes:\n\n" + status.ExitCodes,
-		Commands:    commands, Flags: []cli.Flag{configFlag(), cli.HelpFlag},
+		UsageText: "handover COMMAND [-c FILE] [OPTIONS]\nhandover help COMMAND",
+		Description: "Examples:\n\n  handover run\n  handover status --watch\n  handover man | man -l -\n  source <(handover completion bash)\n\n" +
+			"Exit codes:\n\n" + status.ExitCodes,
+		Commands: commands, Flags: []cli.Flag{configFlag(), cli.HelpFlag},
 		HideHelpCommand: true, HideVersion: true, OnUsageError: misused, Action: noCommand,
 		// Errors are shown and turned into an exit code in one place: end.
 		ExitErrHandler: func(*cli.Context, error) {},
