@@ -2,6 +2,7 @@ package anchor_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -336,17 +337,53 @@ func TestActivatedSocketsAreStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
+	long := strings.Repeat("x", 255)
+	names := []string{"app.socket", "listen.6162", "listen.web", "", "listen.", long, "listen.6162"}
 	r := begin(t, setting{
 		path: "/bin/sh", args: []string{"sh", "-c", `LISTEN_PID=$$ exec "$0"`, executable(t)},
-		env:    []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=app.socket:listen.a"},
-		change: func(c *exec.Cmd) { c.ExtraFiles = []*os.File{file, file} },
+		env:    []string{fmt.Sprintf("LISTEN_FDS=%d", len(names)), "LISTEN_FDNAMES=" + strings.Join(names, ":")},
+		change: func(c *exec.Cmd) { c.ExtraFiles = slices.Repeat([]*os.File{file}, len(names)) },
 	})
+	want := []string{
+		"activated.0.app.socket", "activated.2.listen.web", "activated.3", "activated.4.listen.", "activated.5." + long[:200],
+		"listen.6162", // of two with one name the second counts
+		wire.DescriptorMailboxRead, wire.DescriptorMailboxWrite, wire.DescriptorNotify, wire.DescriptorStop,
+	}
 	m := r.ready()
 	m.kill()
 	for _, m := range []*remote{m, r.ready()} {
-		if !m.has("activated.0") || !m.has("listen.a") || len(m.Descriptors) != 6 {
-			t.Errorf("got %q, want activated.0 and listen.a besides the usual four", m.Descriptors)
+		if !slices.Equal(m.Descriptors, want) {
+			t.Errorf("descriptors: got %q, want %q", m.Descriptors, want)
 		}
+	}
+}
+
+func TestASocketThatCameBackFromSystemdIsRemovedInTheEnd(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "web.sock")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	file, err := l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := begin(t, setting{
+		path: "/bin/sh", args: []string{"sh", "-c", `LISTEN_PID=$$ exec "$0"`, executable(t)},
+		env:    []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=listen.6162"},
+		change: func(c *exec.Cmd) { c.ExtraFiles = []*os.File{file} },
+	})
+	m := r.ready()
+	_, _ = file.Close(), l.Close()
+	r.signal(syscall.SIGTERM)
+	m.do("stopped")
+	m.do("say STOPPING=1")
+	m.leave(0)
+	r.exit(0)
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("socket file: got %v, want none left", err)
 	}
 }
 

@@ -35,6 +35,11 @@
 // by a finalizer once unreachable, and stored listeners would stand in the
 // runtime's epoll set: every client would wake the anchor.
 //
+// What systemd passes is stored like the rest and handed to every master, with the
+// name that systemd has for it: whether it is a socket, which address it has and
+// who wants it, masters decide. It is never sent back to systemd, whose socket unit
+// holds it. What came back from systemd's store has the name that a master gave it.
+//
 // A coalesced signal must not be lost: whether a byte in the mailbox is still
 // unread is seen by looking into it with tee(2), not concluded from a count.
 //

@@ -114,7 +114,9 @@ func newLoop(o Options, caught signalChannels) (*loop, error) {
 			"hint", "set WatchdogSec= to 15 s or more: a master that hangs is replaced within 5 s without it")
 	}
 	for i := range env.activated {
-		l.store.put(env.activatedName(i), wire.FirstDescriptor+i)
+		name := env.activatedName(i)
+		l.store.put(name, wire.FirstDescriptor+i)
+		l.leftovers.note(name, wire.FirstDescriptor+i) // what came back was made by us; other names are passed over
 	}
 	return l, nil
 }

@@ -2,6 +2,7 @@ package anchor
 
 import (
 	"context"
+	"encoding/hex"
 	"log/slog"
 	"os"
 	"strconv"
@@ -10,6 +11,10 @@ import (
 
 	"example.com/handover/worker/wire"
 )
+
+// maxGivenName is how much of a name from systemd is passed on: with what stands
+// before it, it must be one that a notification can carry.
+const maxGivenName = 200
 
 // Options is all that an anchor knows.
 type Options struct {
@@ -98,12 +103,19 @@ func readEnvironment(env []string, pid int) environment {
 }
 
 // activatedName returns the name under which a descriptor from systemd is
-// stored: its own if it came back from systemd's store, else by number.
+// stored: its own if it came back from systemd's store, else a number and what
+// systemd calls it. A socket unit may be called anything, "listen.web" too; masters
+// spell the rest of theirs in hexadecimal digits.
 func (e environment) activatedName(i int) string {
-	if i < len(e.names) && strings.HasPrefix(e.names[i], relayedNames) {
+	name := "activated." + strconv.Itoa(i)
+	if i >= len(e.names) || e.names[i] == "" {
+		return name
+	}
+	rest, relayed := strings.CutPrefix(e.names[i], relayedNames)
+	if _, err := hex.DecodeString(rest); relayed && rest != "" && err == nil {
 		return e.names[i]
 	}
-	return "activated." + strconv.Itoa(i)
+	return name + "." + e.names[i][:min(len(e.names[i]), maxGivenName)]
 }
 
 // absolute returns argv[0] as a path that another process can start, without
