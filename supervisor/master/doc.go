@@ -72,6 +72,28 @@
 // when it happens to all of them at once. What it costs is its memory twice, which
 // is why no more of them may drain at once than are wanted.
 //
+// Why a socket that systemd passes is matched by where it is bound, and never by its
+// name: the address is in the config already, and a name that said something else
+// would be a second truth. One that is bound to all addresses is not taken for a
+// single one, for it would let in whom the config keeps out.
+//
+// Why such a socket is kept although no address of the config wants it: systemd
+// listens there whether or not this process does, so its clients wait in any case,
+// and no other socket could be bound in its place when a reload gains the address.
+// Hence the warning, at each start and when a reload lets go of one. A stop closes it
+// like the others: what waits in it is systemd's, for the next start.
+//
+// Why one that can never be served, a datagram socket or a single connection, ends
+// the start instead: its clients would wait for an answer that no config can bring.
+//
+// Why its backlog, mode and path are left alone: the unit says what they are, and a
+// path that were removed would leave systemd listening where nobody comes. For the
+// same reason it is not sent to systemd's store: after a changed unit the store would
+// bring back the socket of the old one.
+//
+// Why a unix socket from systemd's store must prove that its path leads to it:
+// RuntimeDirectory= is removed at each stop, with the paths in it.
+//
 // Why a certificate that is not valid yet is refused and tried again later,
 // rather than kept: by then the disk may hold a better one.
 package master

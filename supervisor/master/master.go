@@ -57,11 +57,12 @@ type master struct {
 	pool       *pool.Pool
 	workers    map[int]*worker // by slot
 	relays     map[string]*relay
-	logging    bool     // output leads where the config says
-	ends       ends     // of the own generation's pipes
-	created    []string // unix sockets that the service made
-	createdNow []string // paths that this generation made
-	fresh      []string // names of descriptors that this generation opened
+	logging    bool      // output leads where the config says
+	ends       ends      // of the own generation's pipes
+	created    []string  // unix sockets that the service made
+	createdNow []string  // paths that this generation made
+	fresh      []string  // names of descriptors that this generation opened
+	releasedBy time.Time // when the service manager has closed what it was told to forget; zero: nothing
 
 	past           state                // what the predecessor knew
 	draining       map[int]*drainRecord // by generation

@@ -112,11 +112,7 @@ func (m *master) removeStalePaths() {
 			_ = os.Remove(pair[0])
 		}
 	}
-	wanted := map[string]bool{}
-	for _, l := range m.config.Listen {
-		wanted[listenName(l.Address)] = true
-	}
-	wanted[adminName(m.config.Admin.Address)] = true
+	wanted := wantedSockets(m.config)
 	names := append(m.hold.names(), adminName(m.past.Admin))
 	for _, name := range append(names, m.past.Descriptors...) {
 		if (strings.HasPrefix(name, prefixListen) || strings.HasPrefix(name, prefixAdmin)) && !wanted[name] {

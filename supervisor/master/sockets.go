@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -30,6 +29,12 @@ func (m *master) openFiles() error {
 	if err := m.openPidFile(); err != nil {
 		return err
 	}
+	if m.past.Generation == 0 {
+		if err := m.judgeActivated(); err != nil {
+			return err
+		}
+	}
+	m.judgeStored()
 	for _, l := range m.config.Listen {
 		if err := m.openListener(l); err != nil {
 			return err
@@ -42,26 +47,29 @@ func (m *master) openListener(l config.Listen) error {
 	return m.openSocket(listenName(l.Address), "[[listen]]", l)
 }
 
-// openSocket takes over the listening socket of that name, or opens it.
+// openSocket takes over the listening socket of that name, from the predecessor or
+// the service manager, or opens it.
 func (m *master) openSocket(name, table string, l config.Listen) error {
-	if err := m.hold.claim(name); err != nil {
+	if err := m.hold.claim(name); err != nil || m.hold.files[name] != nil {
 		return err
 	}
-	if m.hold.files[name] != nil {
+	f, err := m.hold.takeActivated(l.Address)
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		// Not stored: the anchor has it under its own name, and systemd's store must
+		// not hold what its socket unit does.
+		m.hold.files[name] = f
+		delete(m.hold.passed, name)
 		return nil
 	}
-	f, err := listen(l)
+	err = m.patiently(func() error {
+		f, err = listen(l)
+		return err
+	})
 	if err != nil {
-		hint := "stop what uses the address (\"ss -ltnp\" shows it), or choose another in " + table
-		switch own := m.sharesPort(l.Address); {
-		case errors.Is(err, syscall.EACCES):
-			hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE"
-		case errors.Is(err, syscall.EADDRNOTAVAIL):
-			hint = "no interface of this machine has the address: \"ip address\" shows which there are; \":PORT\" is on all of them"
-		case errors.Is(err, syscall.EADDRINUSE) && own != "":
-			hint = fmt.Sprintf("this service itself listens on %q until the reload is over: choose another port, or stop and start it", own)
-		}
-		return status.Failed(status.ExitConfig, hint, "listen on %q: %v", l.Address, err)
+		return status.Failed(status.ExitConfig, m.listenHint(table, l.Address, err), "listen on %q: %v", l.Address, err)
 	}
 	if path, ok := strings.CutPrefix(l.Address, "unix:"); ok {
 		m.created = append(m.created, path)
@@ -69,6 +77,22 @@ func (m *master) openSocket(name, table string, l config.Listen) error {
 	}
 	m.keepNew(name, f)
 	return nil
+}
+
+// listenHint says what may help against an error of listen.
+func (m *master) listenHint(table, address string, err error) string {
+	passed, own := m.inTheWay(address), m.sharesPort(address)
+	switch used := errors.Is(err, syscall.EADDRINUSE); {
+	case errors.Is(err, syscall.EACCES):
+		return "ports below 1024 need root, CAP_NET_BIND_SERVICE or a socket unit"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "no interface of this machine has the address: \"ip address\" shows which there are; \":PORT\" is on all of them"
+	case used && passed != "":
+		return passed
+	case used && own != "":
+		return fmt.Sprintf("this service itself listens on %q until the reload is over: choose another port, or stop and start it", own)
+	}
+	return "stop what uses the address (\"ss -ltnp\" shows it), or choose another in " + table
 }
 
 // keepNew holds a descriptor that was opened by this generation, in place of one
@@ -92,7 +116,7 @@ func (m *master) storeFresh() {
 func (m *master) adjust() {
 	for _, l := range m.config.Listen {
 		f := m.hold.files[listenName(l.Address)]
-		if f == nil || slices.Contains(m.fresh, listenName(l.Address)) {
+		if f == nil || slices.Contains(m.fresh, listenName(l.Address)) || m.hold.passedIn(f) {
 			continue
 		}
 		if err := setBacklog(wire.Descriptor(f), l.Backlog); err != nil {
@@ -134,13 +158,9 @@ func setMode(l config.Listen) error {
 func (m *master) sharesPort(address string) string {
 	_, port, err := net.SplitHostPort(address)
 	for _, name := range m.past.Descriptors {
-		text, ok := strings.CutPrefix(name, prefixListen)
-		own, decodeErr := hex.DecodeString(text)
-		if !ok || err != nil || decodeErr != nil {
-			continue
-		}
-		if _, p, err := net.SplitHostPort(string(own)); err == nil && p == port {
-			return string(own)
+		own := addressOf(name)
+		if _, p, ownErr := net.SplitHostPort(own); err == nil && ownErr == nil && p == port {
+			return own
 		}
 	}
 	return ""

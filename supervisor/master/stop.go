@@ -146,7 +146,7 @@ func (m *master) drain() {
 // and reset them at the end of this process.
 func (m *master) dropListeners() {
 	for name := range m.hold.files {
-		if strings.HasPrefix(name, prefixListen) {
+		if strings.HasPrefix(name, prefixListen) || strings.HasPrefix(name, prefixActivated) {
 			m.hold.drop(name)
 		}
 	}

@@ -66,6 +66,7 @@ func (m *master) release() {
 	m.keep()
 	m.retireOthers()
 	m.removeStalePaths()
+	m.sayUnused()
 	m.adjust()
 	m.steps.file = nil
 	if m.current != nil && !m.hold.hasParent() {
