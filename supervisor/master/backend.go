@@ -256,14 +256,7 @@ func (m *master) publish() *status.Status {
 	for _, l := range m.config.Listen {
 		s.Listeners = append(s.Listeners, status.Listener{Address: l.Address, TLS: l.TLS})
 	}
-	if last := m.last(); last != nil {
-		record := last.Record
-		s.LastReload = &record
-	}
-	if m.current != nil {
-		record := m.current.Record
-		s.CurrentReload = &record
-	}
+	m.history(s)
 	return s
 }
 

@@ -184,8 +184,7 @@ func (m *master) conclude() {
 	r.part(status.Event{End: &record})
 	m.countReload(record)
 	if !m.idle(record) {
-		m.ended = append(m.ended, r)
-		m.ended = m.ended[max(0, len(m.ended)-mostEnded):]
+		m.remember(r)
 		m.announce(record)
 	}
 	if record.Outcome == status.OutcomeDone && !record.Unchanged {
@@ -222,10 +221,6 @@ func (m *master) idle(r status.Reload) bool {
 	last := m.last()
 	return r.Unchanged || last != nil && r.Error != "" && last.Record.Error == r.Error
 }
-
-// mostEnded is how many reloads and rotations a client can still follow after
-// their end: one that was cut off by a handover asks the successor.
-const mostEnded = 8
 
 // last returns the one that ended last; nil if there was none.
 func (m *master) last() *reload {

@@ -22,6 +22,8 @@ type Status struct {
 	Certificates  []Certificate `json:"certificates"`
 	LastReload    *Reload       `json:"last_reload"`
 	CurrentReload *Reload       `json:"current_reload,omitempty"` // that runs
+	Recent        []Reload      `json:"recent,omitempty"`         // that have ended, the newest first: the last ten, each as Brief returns it
+	Since         *time.Time    `json:"serving_since,omitempty"`  // when the workers of this generation were told to accept
 	Requests      uint64        `json:"requests"`                 // answered since the service was started
 	Reloads       Tally         `json:"reloads,omitempty"`        // that have ended since then
 	Degraded      string        `json:"degraded,omitempty"`       // why not what lies on disk is served since the start
@@ -181,6 +183,7 @@ type Reload struct {
 	Hint       string    `json:"hint,omitempty"`
 	ExitCode   int       `json:"exit_code"` // as "handover reload" ends
 	Checks     []Check   `json:"checks"`
+	Omitted    int       `json:"checks_omitted,omitempty"` // how many findings more there were
 	Steps      []Step    `json:"steps"`
 }
 
