@@ -43,6 +43,7 @@ var importMap = []rule{
 	{"supervisor/hook", beside, []string{module + "/supervisor/process", module + "/worker/wire"}, "it runs a command, whatever the event means"},
 	{"supervisor/cgroup", beside, nil, "a leaf: the kernel's word, whoever asks"},
 	{"supervisor/metrics", append([]string{"os/...", "net/...", "log/...", "sync/..."}, beside...), []string{module + "/supervisor/status"}, "it says a status in other words, whoever asks"},
+	{"supervisor/page", append([]string{"os/...", "net/...", "log/..."}, beside...), []string{module + "/supervisor/status"}, "it shows a status, whoever asks"},
 	{"supervisor/pool", impure, nil, "decide and do are different packages"},
 	{"supervisor/handover", impure, nil, "decide and do are different packages"},
 	{"supervisor/machine", impure, nil, "decide and do are different packages"},
@@ -66,6 +67,7 @@ var onlyIn = map[string]struct{ where, reason string }{
 	"github.com/fsnotify/fsnotify":    {"supervisor/watch", "one package knows what inotify does not see"},
 	"github.com/google/renameio/v2":   {"supervisor/archive", "one package writes files that must be whole"},
 	"golang.org/x/text/width":         {"supervisor/status", "one package knows how much room a text takes"},
+	"github.com/chromedp/chromedp":    {"integration/browser", "one package drives a browser, and only tests do"},
 
 	"github.com/elastic/go-seccomp-bpf": {"integration/programs/container", "one program does what a container's engine does"},
 
@@ -129,7 +131,7 @@ func TestTheAnchorsWholeGraphIsTiny(t *testing.T) {
 func TestPurePackagesNeverAskForTheTime(t *testing.T) {
 	t.Parallel()
 	for _, f := range sources(t) {
-		if !under(f.dir, "supervisor/pool") && !under(f.dir, "supervisor/handover") && !under(f.dir, "supervisor/machine") {
+		if !under(f.dir, "supervisor/pool") && !under(f.dir, "supervisor/handover") && !under(f.dir, "supervisor/machine") && !under(f.dir, "supervisor/page") {
 			continue
 		}
 		for _, clock := range []string{"Now", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker", "Since", "Until"} {

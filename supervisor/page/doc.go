@@ -1,0 +1,25 @@
+// Package page shows a status to a person with a browser: a page that is complete
+// as it arrives, and the parts of it that change while somebody looks.
+//
+// It is a pure mapping: a status and the time in, HTML out. It promises that
+// whatever others wrote (names in certificates, paths, last words of workers) is
+// text and never markup, that the page asks for nothing from anywhere else, that
+// it is as good on a phone, in the dark, with a keyboard, with a screen reader and
+// without JavaScript, and that its size is bounded, however many certificates
+// there are. It refuses to change anything: there is no button and no form, since
+// whoever gets to the address may read, and nobody has said who they are.
+//
+// # Why
+//
+// Why the server renders what changes, and the browser does not: what a state
+// means is then said once, and a page without JavaScript says the same.
+//
+// Why bars are drawn in SVG: the page allows no style but its own file, and a
+// width is an attribute there.
+//
+// Why the live region holds one sentence without a number that ticks: it is read
+// aloud at each change.
+//
+// Why it has no build step: a stylesheet and a hundred lines of script are read
+// as they lie here.
+package page
