@@ -63,9 +63,11 @@ type Status struct {
 		} `json:"on_disk"`
 		DiskSince *time.Time `json:"disk_since"`
 	} `json:"certificates"`
-	LastReload *Reload    `json:"last_reload"`
-	Degraded   string     `json:"degraded"`
-	Deferred   *time.Time `json:"deferred_until"`
+	LastReload    *Reload    `json:"last_reload"`
+	Recent        []Reload   `json:"recent"`
+	CurrentReload *Reload    `json:"current_reload"`
+	Degraded      string     `json:"degraded"`
+	Deferred      *time.Time `json:"deferred_until"`
 }
 
 // End is how a worker ended.

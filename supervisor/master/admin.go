@@ -53,12 +53,17 @@ func (m *master) openAdmin() error {
 // handlers read that, so that a loop which does not turn is seen.
 type admin struct {
 	http *http.Server
+	mux  *http.ServeMux
 	l    net.Listener
 	open sync.WaitGroup // the accept loop and every connection
 
 	// Closed once it is known what older generations have done: in place of a killed
 	// master counters would go back before. Of the loop.
 	oriented chan struct{}
+
+	// Ends when the master leaves, and with it the streams of the status page.
+	leaving context.Context
+	part    context.CancelFunc
 
 	seen atomic.Pointer[presence]
 	last atomic.Pointer[status.Status] // of a master that has left
@@ -93,6 +98,7 @@ func (m *master) serveAdmin() {
 		return
 	}
 	m.admin = a
+	m.servePage(a)
 	m.noteTurn(time.Now()) // before the first who asks
 	a.start(m.log)
 }
@@ -103,11 +109,12 @@ func newAdmin(f *os.File, log *slog.Logger, present func(context.Context) (*stat
 		return nil, err
 	}
 	defer func() { _ = own.Close() }()
-	a := &admin{oriented: make(chan struct{})}
+	a := &admin{oriented: make(chan struct{}), mux: http.NewServeMux()}
+	a.leaving, a.part = context.WithCancel(context.Background())
 	if a.l, err = net.FileListener(own); err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
+	mux := a.mux
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, a.ailment(time.Now())) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { say(w, a.seen.Load().unready) })
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
@@ -190,6 +197,7 @@ func (a *admin) leave(last *status.Status) {
 	}
 	a.last.Store(last)
 	_ = a.l.Close()
+	a.part()
 }
 
 // finish waits for the answers under way once the loop has ended. Shutdown would
@@ -199,6 +207,7 @@ func (a *admin) finish() {
 		return
 	}
 	_ = a.l.Close()
+	a.part()
 	answered := make(chan struct{})
 	go func() { // ends with the connections, which Close cuts
 		a.open.Wait()
@@ -216,6 +225,7 @@ func (m *master) noteTurn(now time.Time) {
 	if m.admin != nil {
 		m.orient()
 		m.admin.seen.Store(&presence{at: now, unready: m.unready()})
+		m.show(now)
 	}
 }
 

@@ -75,15 +75,11 @@ func (b *backend) Status(ctx context.Context) (*status.Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]cert.Difference{}
+	seen := found(p.drift)
 	if len(p.bundle.Certificates) <= mostLooked {
-		found = cert.Drift(p.config.Certificate, p.config.TLS, p.bundle)
-	} else {
-		for name, d := range p.drift {
-			found[name] = d.Difference
-		}
+		seen = cert.Drift(p.config.Certificate, p.config.TLS, p.bundle)
 	}
-	withDisk(p.status.Certificates, found, p.drift, time.Now())
+	withDisk(p.status.Certificates, seen, p.drift, time.Now())
 	return p.status, nil
 }
 
@@ -272,10 +268,13 @@ func (d *drainRecord) publish() status.Draining {
 	return out
 }
 
+// stateBooting is the state of a master that serves nothing yet.
+const stateBooting = "booting"
+
 func (m *master) stateName() string {
 	switch m.machine.State() {
 	case handover.Booting, handover.Waiting:
-		return "booting"
+		return stateBooting
 	case handover.Checking, handover.Upgrading, handover.Rotating:
 		return "reloading"
 	case handover.Lingering, handover.Stopping, handover.Left:

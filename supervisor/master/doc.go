@@ -94,6 +94,14 @@
 // Why a unix socket from systemd's store must prove that its path leads to it:
 // RuntimeDirectory= is removed at each stop, with the paths in it.
 //
+// Why the status page is shown by the loop and rendered by whoever reads it: the
+// loop alone knows what has changed, and must not wait for a browser, nor for a
+// template. A viewer has one view waiting, the newest, and 16 of the address' 64
+// connections are the most that viewers get: a load balancer's probes come there
+// too. What lies on disk the page has from the look of the last minute, which is
+// one of the last seconds while somebody looks and the files are few: a page that
+// anybody may load again and again must not make the master read them each time.
+//
 // Why a certificate that is not valid yet is refused and tried again later,
 // rather than kept: by then the disk may hold a better one.
 package master

@@ -80,8 +80,9 @@ type master struct {
 	orphaned       bool                 // the predecessor has ended
 	server         *control.Server      // once active
 	admin          *admin               // then too, and during a boot without a predecessor
-	steps          *reporter            // to the predecessor, until it is gone
-	stop           stopping             // once asked to stop
+	live           live
+	steps          *reporter // to the predecessor, until it is gone
+	stop           stopping  // once asked to stop
 	oversight
 	endings
 	saving  saving
@@ -274,6 +275,7 @@ func (m *master) deadline(now time.Time) time.Time {
 		earlier(m.deferred.Until)
 	}
 	earlier(m.stop.deadline)
+	earlier(m.showDue())
 	if m.machine.State() == handover.Lingering {
 		earlier(m.stop.drainAt)
 	}

@@ -77,9 +77,17 @@ func watched(c *config.Config) []string {
 	return slices.DeleteFunc(paths, func(path string) bool { return path == "" })
 }
 
-// lookAround compares the disk with what is served, once a minute.
+// lookAround compares the disk with what is served, once a minute, or more often
+// while somebody looks at the status page and few files are to be read.
 func (m *master) lookAround(now time.Time) {
-	if !m.active() || m.looking || m.looked.IsZero() || now.Sub(m.looked) < lookEvery {
+	every := lookEvery
+	if now.Sub(m.live.asked) < lookSoon && m.bundle != nil && len(m.bundle.Certificates) <= mostLooked {
+		every = lookSoon
+		if last := m.last(); last != nil && last.Record.Finished.After(m.looked) {
+			every = 0 // what was refused waits there
+		}
+	}
+	if !m.active() || m.looking || m.looked.IsZero() || now.Sub(m.looked) < every {
 		return
 	}
 	m.looking, m.looked = true, now
@@ -118,6 +126,15 @@ func (m *master) sawDisk(found map[string]cert.Difference, now time.Time) {
 	}
 	m.drift = drift
 	m.sayExpiry(now)
+}
+
+// found is what the last look has found.
+func found(drift map[string]drifted) map[string]cert.Difference {
+	list := make(map[string]cert.Difference, len(drift))
+	for name, d := range drift {
+		list[name] = d.Difference
+	}
+	return list
 }
 
 // withDisk adds to published certificates what lies on disk.
