@@ -50,6 +50,7 @@ var importMap = []rule{
 	{"supervisor/commandline/outline", append([]string{module + "/..."}, impure...), nil, "it is what the commands are, whoever parses or describes them"},
 	{"supervisor/commandline/manual", append([]string{module + "/..."}, impure...), []string{module + "/signals", module + "/supervisor/commandline/outline"}, "it writes what it is handed"},
 	{"supervisor/commandline/completion", append([]string{module + "/..."}, impure...), []string{module + "/supervisor/commandline/outline"}, "it writes what it is handed"},
+	{"supervisor/unit", append([]string{module + "/..."}, impure...), []string{module + "/supervisor/config"}, "a unit follows from a config: what the machine knows is an argument"},
 	{"signals", []string{module + "/..."}, nil, "everyone reads the table; it reads nobody"},
 	{"integration", []string{module + "/supervisor/...", module + "/signals"}, nil, "tests against the contract see what a user sees"},
 }

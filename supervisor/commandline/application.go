@@ -22,7 +22,7 @@ func Run(args []string, version, example string) error {
 func application(version, example string) *cli.App {
 	commands := []*cli.Command{
 		runCommand(version), checkCommand(), reloadCommand(), rotateCommand(), statusCommand(), certsCommand(),
-		scaleCommand(), reopenCommand(), stopCommand(),
+		scaleCommand(), reopenCommand(), stopCommand(), unitCommand(),
 		manCommand(version, example), completionCommand(), versionCommand(version), helpCommand(),
 	}
 	equip(commands)

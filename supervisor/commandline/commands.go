@@ -111,6 +111,17 @@ func stopCommand() *cli.Command {
 	}
 }
 
+func unitCommand() *cli.Command {
+	return &cli.Command{
+		Name: "unit", Usage: "print a systemd unit for the configuration",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "user", DisableDefaultText: true, Usage: "for \"systemctl --user\""}},
+		Description: "Its times, folders and rights follow from the configuration: print it again when that changes.\n\n" +
+			"  handover unit -c /etc/handover/config.toml | sudo tee /etc/systemd/system/handover.service\n" +
+			"  handover unit --user -c ~/site/config.toml > ~/.config/systemd/user/handover.service",
+		Action: alone(func(c *cli.Context) error { return command.PrintUnit(os.Stdout, configPath(c), c.Bool("user")) }),
+	}
+}
+
 func versionCommand(version string) *cli.Command {
 	return &cli.Command{
 		Name: "version", Usage: "print the versions of handover, Go and tableflip",
