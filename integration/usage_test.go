@@ -10,7 +10,7 @@ import (
 )
 
 // commandList is every word that may come first, in the order of --help.
-var commandList = []string{"run", "check", "reload", "rotate", "status", "certs", "scale", "reopen", "stop", "man", "completion", "version", "help"}
+var commandList = []string{"run", "check", "reload", "rotate", "status", "certs", "scale", "reopen", "stop", "unit", "man", "completion", "version", "help"}
 
 // typed runs the program as somebody does who stands in a folder.
 func typed(t *testing.T, folder string, words ...string) harness.Result {

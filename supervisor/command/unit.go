@@ -12,9 +12,16 @@ import (
 	"example.com/handover/supervisor/unit"
 )
 
+// Unit says what a unit is for.
+type Unit struct {
+	User   bool   // the manager of a user
+	At     string // where the config will lie; empty: where it does
+	Binary string // where this program will lie; empty: where it does
+}
+
 // PrintUnit prints the systemd unit for the config at path, as config.Find
-// returns it. user is for the manager of a user.
-func PrintUnit(w io.Writer, path string, user bool) error {
+// returns it.
+func PrintUnit(w io.Writer, path string, u Unit) error {
 	if path == "" {
 		return status.Failed(status.ExitConfig, "name one: handover unit -c /etc/handover/config.toml", "found no configuration to write a unit for")
 	}
@@ -22,11 +29,20 @@ func PrintUnit(w io.Writer, path string, user bool) error {
 	if err != nil {
 		return err
 	}
-	binary, err := called()
-	if err != nil {
-		return err
+	for flag, path := range map[string]string{"--at": u.At, "--binary": u.Binary} {
+		if path != "" && !filepath.IsAbs(path) {
+			return status.Failed(status.ExitUsage, "", "%s: found %q, expected an absolute path", flag, path)
+		}
 	}
-	_, err = io.WriteString(w, unit.Text(c, unit.Place{Binary: binary, User: user, Real: real, Public: public}))
+	there := *c
+	there.Path = cmp.Or(u.At, c.Path)
+	place := unit.Place{Binary: u.Binary, User: u.User, Real: resolved, Public: public}
+	if place.Binary == "" {
+		if place.Binary, err = called(); err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(w, unit.Text(&there, place))
 	return err
 }
 
@@ -40,17 +56,17 @@ func called() (string, error) {
 	return filepath.Abs(path)
 }
 
-func real(path string) string {
-	resolved, err := filepath.EvalSymlinks(path)
+func resolved(path string) string {
+	end, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return path
 	}
-	return cmp.Or(resolved, path)
+	return end
 }
 
 // public says whether everybody may read a file, or look into a folder.
 func public(path string) bool {
-	path = real(path)
+	path = resolved(path)
 	for step := path; ; step = filepath.Dir(step) {
 		info, err := os.Stat(step)
 		wanted := os.FileMode(0o004)

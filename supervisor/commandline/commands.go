@@ -114,11 +114,19 @@ func stopCommand() *cli.Command {
 func unitCommand() *cli.Command {
 	return &cli.Command{
 		Name: "unit", Usage: "print a systemd unit for the configuration",
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "user", DisableDefaultText: true, Usage: "for \"systemctl --user\""}},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "user", DisableDefaultText: true, Usage: "for \"systemctl --user\""},
+			&cli.StringFlag{Name: "at", Usage: "the configuration will lie at `FILE`", DefaultText: "where it lies now"},
+			&cli.StringFlag{Name: "binary", Usage: "handover will lie at `FILE`", DefaultText: "where it lies now"},
+		},
 		Description: "Its times, folders and rights follow from the configuration: print it again when that changes.\n\n" +
 			"  handover unit -c /etc/handover/config.toml | sudo tee /etc/systemd/system/handover.service\n" +
-			"  handover unit --user -c ~/site/config.toml > ~/.config/systemd/user/handover.service",
-		Action: alone(func(c *cli.Context) error { return command.PrintUnit(os.Stdout, configPath(c), c.Bool("user")) }),
+			"  handover unit --user -c ~/site/config.toml > ~/.config/systemd/user/handover.service\n\n" +
+			"For an image or a package, whose files lie elsewhere while it is made:\n\n" +
+			"  handover unit -c config.toml --at /etc/handover/config.toml --binary /usr/bin/handover",
+		Action: alone(func(c *cli.Context) error {
+			return command.PrintUnit(os.Stdout, configPath(c), command.Unit{User: c.Bool("user"), At: c.String("at"), Binary: c.String("binary")})
+		}),
 	}
 }
 
