@@ -1,0 +1,279 @@
+package managers
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"example.com/handover/integration/harness"
+)
+
+// printed is a config for which a unit is printed, and what its processes are then
+// to be.
+type printed struct {
+	plain, low bool
+	config     string
+	user       string // of the workers; "": one of the moment
+	master     string // its effective rights, as proc_pid_status(5) has them
+}
+
+var printedUnits = map[string]printed{
+	"a user and a port of root": {low: true, user: "www-data", master: "00000000000004e2", config: `
+user = "www-data"
+pidfile = "/run/site/pid"
+state_dir = "/var/lib/handover"
+graceful_timeout = "10s"
+[[listen]]
+address = "{address}"
+[[listen]]
+address = "unix:/run/site/web.sock"
+tls = false
+[[certificate]]
+{pair}
+[app]
+{app}
+[limits]
+files = 4096
+[log]
+file = "/var/log/handover/handover.log"
+access = "/var/log/handover/access.log"
+[hooks]
+done = ["cat >/var/lib/handover/told"]
+refused = ["cat >/var/lib/handover/told-refused"]
+`},
+	"keys of root and no user": {user: "root", master: "0000000000000000", config: `
+state_dir = "/srv/state"
+graceful_timeout = "10s"
+[[listen]]
+address = "{address}"
+[[certificate]]
+{pair}
+[app]
+{app}
+[log]
+access = "-"
+`},
+	"plaintext and no user": {plain: true, master: "0000000000000000", config: `
+state_dir = "/var/lib/handover"
+graceful_timeout = "10s"
+[[listen]]
+address = "{address}"
+tls = false
+[[listen]]
+address = "unix:/run/handover/web.sock"
+tls = false
+[app]
+{app}
+[log]
+file = "/var/log/handover/handover.log"
+`},
+}
+
+func TestThePrintedUnitIsTightAndEverythingWorksInIt(t *testing.T) {
+	t.Parallel()
+	eachRelease(t, func(t *testing.T, release string) {
+		for name, p := range printedUnits {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := lay(t, Boot(t, release), p.plain)
+				if p.low {
+					s.low()
+				}
+				s.configure(p.config)
+				s.install()
+				s.underLoad(p)
+				s.confined(p)
+				s.stopped()
+			})
+		}
+	})
+}
+
+// install writes the printed unit, has systemd judge it, and starts it.
+func (s *site) install() {
+	s.t.Helper()
+	s.m.Unit(s.unit, s.m.Must(s.program, "unit", "-c", siteConfig))
+	for _, words := range [][]string{{"verify", s.unit}, {"security", "--threshold=20", s.unit}} {
+		got := s.m.Run(append([]string{"systemd-analyze", "--no-pager"}, words...)...)
+		if got.Exit != 0 || words[0] == "verify" && got.Stdout+got.Stderr != "" {
+			s.t.Errorf("systemd-analyze %q: %v, want no complaint, and at most 2.0", words, got)
+		}
+		if words[0] == "security" {
+			s.t.Log(got.Stdout[strings.LastIndex(strings.TrimSpace(got.Stdout), "\n")+1:])
+		}
+	}
+	s.m.Must("systemctl", "start", s.unit)
+}
+
+// underLoad does everything that the sandbox might be in the way of.
+func (s *site) underLoad(p printed) {
+	t := s.t
+	t.Helper()
+	pid, pair := s.m.Property(s.unit, "MainPID"), s.first
+	load := s.Load(t, harness.Load{New: 2, Kept: 2})
+	for range 3 {
+		if !p.plain {
+			pair = s.renew()
+		}
+		s.m.Must("systemctl", "reload", s.unit)
+		if !p.plain {
+			s.meets(pair)
+		}
+		load.More(t, 20)
+	}
+	s.refused(p, pair)
+	if !p.plain {
+		pair = s.renew()
+		if got := s.do("rotate"); got.Exit != 0 {
+			t.Errorf("rotate: %v", got)
+		}
+		s.meets(pair)
+	}
+	for _, words := range [][]string{{"reopen"}, {"scale", "3"}, {"scale", "2"}} {
+		if got := s.do(words...); got.Exit != 0 {
+			t.Errorf("%q: %v", words, got)
+		}
+	}
+	load.More(t, 20)
+	unharmed(t, load)
+	if got := s.m.Property(s.unit, "MainPID"); got != pid {
+		t.Errorf("MainPID %s, want %s as at the start", got, pid)
+	}
+	if got := s.m.Property(s.unit, "NRestarts"); got != "0" {
+		t.Errorf("%s restarts, want none", got)
+	}
+}
+
+// refused reloads what must be refused, and mends it.
+func (s *site) refused(p printed, pair harness.Pair) {
+	t := s.t
+	t.Helper()
+	want, mend := "(pair.mismatch)", func() { s.fill(pair) }
+	if p.plain {
+		want, mend = `unknown key "nonsense"`, func() { s.configure(p.config) }
+		s.configure("nonsense = 1\n" + p.config)
+	} else {
+		s.fill(harness.Pair{Cert: pair.Cert, Key: s.Certs.Issue(harness.Leaf{}).Key})
+	}
+	if got := s.m.Run("systemctl", "reload", s.unit); got.Exit == 0 {
+		t.Errorf("reload of what is broken: %v, want a failure", got)
+	}
+	if got := s.m.Journal(s.unit); !strings.Contains(got, want) {
+		t.Errorf("journal:\n%s\nwant the reason %q", got, want)
+	}
+	if got := s.m.Property(s.unit, "ActiveState"); got != "active" {
+		t.Errorf("the unit is %q after a refused reload, want active", got)
+	}
+	mend()
+}
+
+var ownLine = regexp.MustCompile(`(?m)^(Uid|CapEff|NoNewPrivs|Seccomp|Groups):\s*(.*)$`)
+
+// facts reads what the kernel says of a process in the machine.
+func (s *site) facts(pid int) map[string]string {
+	s.t.Helper()
+	found := map[string]string{}
+	for _, line := range ownLine.FindAllStringSubmatch(s.m.Must("cat", fmt.Sprintf("/proc/%d/status", pid)), -1) {
+		found[line[1]] = strings.Join(strings.Fields(line[2]), " ")
+	}
+	return found
+}
+
+// confined looks at who the processes are, and at what they have written.
+func (s *site) confined(p printed) {
+	t := s.t
+	t.Helper()
+	status := s.status()
+	master := s.facts(status.Master.Pid)
+	if master["CapEff"] != p.master || master["NoNewPrivs"] != "1" || master["Seccomp"] != "2" {
+		t.Errorf("the master is %v, want the rights %s, no new ones, and a filter", master, p.master)
+	}
+	uid := strings.Fields(master["Uid"])[0]
+	if p.user != "" {
+		uid = strings.TrimSpace(s.m.Must("id", "-u", p.user))
+	} else if uid == "0" {
+		t.Error("the master is root, want a user of the moment")
+	}
+	if len(status.Workers) != 2 {
+		t.Errorf("workers: %v, want two", status.Workers)
+	}
+	for _, w := range status.Workers {
+		worker := s.facts(w.Pid)
+		if !strings.HasPrefix(worker["Uid"], uid+" "+uid) || strings.Trim(worker["CapEff"], "0") != "" {
+			t.Errorf("a worker is %v, want uid %s and no rights", worker, uid)
+		}
+		if w.RSS <= 0 {
+			t.Error("the master does not see how much memory a worker has")
+		}
+		if got := strings.TrimSpace(s.m.Must("cat", fmt.Sprintf("/proc/%d/oom_score_adj", w.Pid))); got != "200" {
+			t.Errorf("oom_score_adj of a worker is %s, want 200", got)
+		}
+	}
+	s.written(p)
+}
+
+// written looks for the files that the config asks for.
+func (s *site) written(p printed) {
+	t := s.t
+	t.Helper()
+	expect := func(path, want string) {
+		b, err := os.ReadFile(s.m.Root() + path)
+		if err != nil || !strings.Contains(string(b), want) {
+			t.Errorf("%s: %v, %d bytes, want %q in it", path, err, len(b), want)
+		}
+	}
+	if strings.Contains(p.config, "handover.log") {
+		expect("/var/log/handover/handover.log", "log files reopened")
+	}
+	if strings.Contains(p.config, "access.log") {
+		expect("/var/log/handover/access.log", `"POST / HTTP/1.1" 200`)
+	}
+	if strings.Contains(p.config, "[hooks]") {
+		expect("/var/lib/handover/told", `"event"`)
+		expect("/var/lib/handover/told-refused", "pair.mismatch")
+	}
+	if strings.Contains(p.config, "pidfile") {
+		expect("/run/site/pid", s.m.Property(s.unit, "MainPID"))
+	}
+	if !p.plain {
+		if got := s.do("certs", "rollback"); got.Exit != 0 {
+			t.Errorf("rollback: %v, want the pair before from state_dir", got)
+		}
+	}
+	if p.user == "www-data" {
+		if got, err := s.Get("/open?path=" + sitePairs + "/privkey.pem"); err != nil || got.Status != 403 {
+			t.Errorf("the key, asked for as a worker: %v, %v, want it forbidden", got.Status, err)
+		}
+	}
+}
+
+// stopped stops the unit.
+func (s *site) stopped() {
+	t := s.t
+	t.Helper()
+	s.m.Must("systemctl", "stop", s.unit)
+	for property, want := range map[string]string{"Result": "success", "ExecMainStatus": "0", "ActiveState": "inactive"} {
+		if got := s.m.Property(s.unit, property); got != want {
+			t.Errorf("after a stop: %s=%s, want %s", property, got, want)
+		}
+	}
+	if left := s.m.Processes(s.unit); len(left) > 0 {
+		t.Errorf("left after a stop: %v", left)
+	}
+}
+
+func TestAUnitOfNoConfigOrABadOneExits78(t *testing.T) {
+	t.Parallel()
+	i := harness.Prepare(t, harness.Config{Keys: "wrokers = 2"})
+	for want, words := range map[string][]string{
+		`unknown key "wrokers"`: {"unit", "-c", i.ConfigFile()},
+		"no such file":          {"unit", "-c", i.ConfigFile() + ".none"},
+	} {
+		got := harness.Do(t, harness.Binary(t), words...)
+		if got.Exit != 78 || !strings.Contains(got.Stderr, want) || got.Stdout != "" {
+			t.Errorf("%q: %v, want exit 78 and %q", words, got, want)
+		}
+	}
+}
