@@ -23,18 +23,18 @@ type site struct {
 	m       *Machine
 	unit    string
 	program string
+	folder  string   // of config and certificates
+	as      []string // words before a command: whose service it is; none: root's
 	first   harness.Pair
 }
-
-const (
-	siteConfig = "/etc/handover/config.toml"
-	sitePairs  = "/etc/handover/tls"
-)
 
 // lay copies program and certificates into a machine of the test's own.
 func lay(t *testing.T, m *Machine, plain bool) *site {
 	t.Helper()
-	s := &site{Instance: harness.Prepare(t, harness.Config{Plain: plain}), t: t, m: m, unit: "handover.service", program: "/usr/local/bin/handover"}
+	s := &site{
+		Instance: harness.Prepare(t, harness.Config{Plain: plain}), t: t, m: m,
+		unit: "handover.service", program: "/usr/local/bin/handover", folder: "/etc/handover",
+	}
 	s.put(s.program, harness.Binary(t))
 	s.put("/usr/local/bin/echo-program", harness.Program(t, "echo"))
 	s.first = s.renew()
@@ -61,6 +61,9 @@ func (s *site) put(to, from string) {
 	}
 }
 
+func (s *site) config() string { return s.folder + "/config.toml" }
+func (s *site) pairs() string  { return s.folder + "/tls" }
+
 // renew puts a new pair where the config names it, and the key for root alone.
 func (s *site) renew() harness.Pair {
 	s.t.Helper()
@@ -71,10 +74,13 @@ func (s *site) renew() harness.Pair {
 
 func (s *site) fill(p harness.Pair) {
 	s.t.Helper()
-	if err := os.MkdirAll(s.m.Root()+sitePairs, 0o755); err != nil {
+	if err := os.MkdirAll(s.m.Root()+s.pairs(), 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	s.Certs.Fill(s.m.Root()+sitePairs, p)
+	s.Certs.Fill(s.m.Root()+s.pairs(), p)
+	if s.as != nil {
+		s.m.Must("chown", "-R", person, s.folder)
+	}
 }
 
 // configure writes the config. {address}, {pair} and {app} stand for what is this
@@ -83,10 +89,10 @@ func (s *site) configure(text string) {
 	s.t.Helper()
 	text = strings.NewReplacer(
 		"{address}", s.Addr,
-		"{pair}", fmt.Sprintf("certfile = %q\nkeyfile = %q", sitePairs+"/fullchain.pem", sitePairs+"/privkey.pem"),
+		"{pair}", fmt.Sprintf("certfile = %q\nkeyfile = %q", s.pairs()+"/fullchain.pem", s.pairs()+"/privkey.pem"),
 		"{app}", `command = ["/usr/local/bin/echo-program"]`,
 	).Replace(text)
-	path := filepath.Join(s.m.Root(), siteConfig)
+	path := filepath.Join(s.m.Root(), s.config())
 	if err := os.WriteFile(path+".next", []byte(text), 0o644); err != nil {
 		s.t.Fatal(err)
 	}
@@ -98,18 +104,66 @@ func (s *site) configure(text string) {
 // do runs a command of the program in the machine.
 func (s *site) do(words ...string) harness.Result {
 	s.t.Helper()
-	return s.m.Run(append([]string{s.program, words[0], "-c", siteConfig}, words[1:]...)...)
+	return s.run(append([]string{s.program, words[0], "-c", s.config()}, words[1:]...)...)
 }
 
-// status is what the service says of itself to root.
+// run runs a command as whoever has the service.
+func (s *site) run(words ...string) harness.Result {
+	s.t.Helper()
+	return s.m.Run(append(append([]string{}, s.as...), words...)...)
+}
+
+func (s *site) must(words ...string) string {
+	s.t.Helper()
+	return s.m.Must(append(append([]string{}, s.as...), words...)...)
+}
+
+// ctl is systemctl with the manager of the service.
+func (s *site) ctl(words ...string) harness.Result {
+	s.t.Helper()
+	if s.as != nil {
+		words = append([]string{"--user"}, words...)
+	}
+	return s.run(append([]string{"systemctl"}, words...)...)
+}
+
+func (s *site) property(name string) string {
+	s.t.Helper()
+	return strings.TrimSpace(s.ctl("show", "-P", name, s.unit).Stdout)
+}
+
+// ordered is ctl for what must succeed.
+func (s *site) ordered(words ...string) {
+	s.t.Helper()
+	if got := s.ctl(words...); got.Exit != 0 {
+		s.t.Fatalf("systemctl %q: %v\n%s", words, got, s.journal())
+	}
+}
+
+// journal is what everybody in the machine has said.
+func (s *site) journal() string {
+	s.t.Helper()
+	s.m.Must("journalctl", "--sync")
+	return s.m.Must("journalctl", "-o", "cat", "--no-pager")
+}
+
+// status is what the service says of itself.
 func (s *site) status() harness.Status {
 	s.t.Helper()
-	got := s.do("status", "--json")
-	var status harness.Status
-	if err := json.Unmarshal([]byte(got.Stdout), &status); err != nil {
-		s.t.Fatalf("status: %v: %v", err, got)
+	status, err := s.asked()
+	if err != nil {
+		s.t.Fatal(err)
 	}
 	return status
+}
+
+func (s *site) asked() (status harness.Status, err error) {
+	s.t.Helper()
+	got := s.do("status", "--json")
+	if err := json.Unmarshal([]byte(got.Stdout), &status); err != nil {
+		return status, fmt.Errorf("status: %v: %v", err, got)
+	}
+	return status, nil
 }
 
 // low moves the site to a port that is root's, on its own address.
