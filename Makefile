@@ -2,28 +2,33 @@
 GO         ?= go
 GOFUMPT    := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+NFPM       := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 # Without the documentation generator of the command line library: its tables
 # would cost every process 0.2 MB.
 TAGS       := urfave_cli_no_docs
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+OUT        ?= bin
 FUZZTIME   ?= 20s
 CHAOSTIME  ?= 1h
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-deps check fuzz bench soak chaos clean
+.PHONY: help run build deb test test-deps check fuzz bench soak chaos clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/handover, static
-	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o bin/handover .
+	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o $(OUT)/handover .
 
 run: build ## build and start it: a welcome page on https://127.0.0.1:8443
-	bin/handover run
+	$(OUT)/handover run
 
 # One package at a time: under the load of others clients think longer than they mean to.
 test: ## every test, with the race detector (needs gcc)
 	$(GO) test -race -count=1 -p 1 -timeout 40m ./...
+
+deb: build ## bin/handover_VERSION_ARCH.deb
+	@NFPM=$(NFPM) .package/build $(OUT)/handover "$(VERSION)" $(OUT)
 
 test-deps: ## install what the tests need, where apt-get is
 	@.ci/test-deps

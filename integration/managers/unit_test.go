@@ -290,16 +290,24 @@ func (s *site) stopped() {
 	}
 }
 
-func TestAUnitOfNoConfigOrABadOneExits78(t *testing.T) {
+func TestAUnitOfABadConfigOrForABadPathIsNotPrinted(t *testing.T) {
 	t.Parallel()
-	i := harness.Prepare(t, harness.Config{Keys: "wrokers = 2"})
-	for want, words := range map[string][]string{
-		`unknown key "wrokers"`: {"unit", "-c", i.ConfigFile()},
-		"no such file":          {"unit", "-c", i.ConfigFile() + ".none"},
+	bad := harness.Prepare(t, harness.Config{Keys: "wrokers = 2"})
+	good := harness.Prepare(t, harness.Config{})
+	for _, c := range []struct {
+		words []string
+		exit  int
+		want  string
+	}{
+		{[]string{"unit", "-c", bad.ConfigFile()}, 78, `unknown key "wrokers"`},
+		{[]string{"unit", "-c", bad.ConfigFile() + ".none"}, 78, "no such file"},
+		{[]string{"unit"}, 78, "found no configuration"},
+		{[]string{"unit", "-c", good.ConfigFile(), "--at", "config.toml"}, 64, "--at"},
+		{[]string{"unit", "-c", good.ConfigFile(), "--binary", "handover"}, 64, "--binary"},
 	} {
-		got := harness.Do(t, harness.Binary(t), words...)
-		if got.Exit != 78 || !strings.Contains(got.Stderr, want) || got.Stdout != "" {
-			t.Errorf("%q: %v, want exit 78 and %q", words, got, want)
+		got := harness.Do(t, harness.Binary(t), c.words...)
+		if got.Exit != c.exit || !strings.Contains(got.Stderr, c.want) || got.Stdout != "" {
+			t.Errorf("%q: %v, want exit %d and %q", c.words, got, c.exit, c.want)
 		}
 	}
 }
