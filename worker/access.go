@@ -29,8 +29,9 @@ const (
 // taking anything, the goroutine writes all. No request waits for it; lines that
 // find too many before them are dropped, and so is what a full disk does not take.
 type accessLog struct {
-	log *slog.Logger
-	how accessFormat
+	log   *slog.Logger
+	how   accessFormat
+	meter *wire.Meter // nil: the master has none
 
 	mu      sync.Mutex
 	idle    sync.Cond // nobody writes
@@ -154,6 +155,7 @@ func (l *accessLog) lose(lines int, why error) {
 		l.say("access log is not written", "error", why)
 	}
 	l.lost += lines
+	l.meter.Add(wire.AccessLost, uint64(lines))
 }
 
 // say logs for the operator, in a goroutine that ends when the log has it: the

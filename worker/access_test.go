@@ -433,6 +433,7 @@ func TestAFullDiskCostsLinesAndNoRequest(t *testing.T) {
 	check(t, err)
 	said := make(chan string, 16)
 	l := newAccessLog(full, wire.Settings{}, slog.New(slog.NewTextHandler(speaking(said), nil)))
+	l.meter = new(wire.Meter)
 	for range 3 {
 		l.write([]byte("lost\n"))
 		l.flush()
@@ -449,6 +450,9 @@ func TestAFullDiskCostsLinesAndNoRequest(t *testing.T) {
 	}
 	if got := contents(t, path); got != "kept\n" || len(said) != 0 {
 		t.Errorf("got %q and %d words more, want the line and none", got, len(said))
+	}
+	if n := l.meter.Load(wire.AccessLost); n != 3 {
+		t.Errorf("metered: got %d lost lines, want 3", n)
 	}
 	_ = l.file.Close()
 }

@@ -193,7 +193,7 @@ func TestABodyThatOutlivesItsRequestHasNoShareInTheNext(t *testing.T) {
 	t.Parallel()
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
-	c := newRoster(new(wire.Slot), limitsOf(wire.Limits{})).add(ours, true)
+	c := newRoster(new(wire.Slot), nil, limitsOf(wire.Limits{})).add(ours, true)
 	first := c.watch(http.NoBody, patience)
 	first.expect()
 	c.forgive()

@@ -23,6 +23,7 @@ type boot struct {
 	rotation *rotation   // nil without TLS
 	tls      *tls.Config // the rotation's front; nil without TLS
 	slot     *wire.Slot
+	meter    *wire.Meter   // nil: the master has none
 	packets  *wire.Packets // on which the probes come
 	log      *slog.Logger
 	access   *accessLog // nil: there is none
@@ -52,7 +53,7 @@ func newBoot(a assignment) (*boot, error) {
 	if f := wire.Take(wire.DescriptorAccess); f != nil {
 		b.access = newAccessLog(f, a.settings, b.log)
 	}
-	steps := []func() error{b.mapCounters, b.takeProbes, func() error { return b.readBundle(a.bundle) }, b.takeSockets}
+	steps := []func() error{b.mapCounters, b.mapMeters, b.takeProbes, func() error { return b.readBundle(a.bundle) }, b.takeSockets}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err
@@ -87,6 +88,25 @@ func (b *boot) mapCounters() error {
 	b.slot.Requests.Store(0)
 	b.slot.Connections.Store(0)
 	b.slot.Heartbeat.Store(0)
+	return nil
+}
+
+// mapMeters does without if the master is of a release that has none.
+func (b *boot) mapMeters() error {
+	f := wire.Take(wire.DescriptorMeters)
+	if f == nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	meters, err := wire.MapMeters(f)
+	if err != nil {
+		return err
+	}
+	b.meter = meters.Slot(b.settings.Slot)
+	b.meter.Reset()
+	if b.access != nil {
+		b.access.meter = b.meter
+	}
 	return nil
 }
 

@@ -29,6 +29,11 @@ type conn struct {
 	chosen atomic.Pointer[tls.Certificate] // nil without TLS, and until its client has spoken
 	owing  atomic.Bool                     // the client has said hello, and this side has not answered yet
 
+	// Of the handshake.
+	visit   bool         // the client is the master
+	refused bool         // no certificate is for it
+	alert   atomic.Int32 // that came in the clear: one more than its number; 0: none
+
 	until   deadline
 	turning atomic.Bool // has one of the roster's turns
 }
@@ -102,6 +107,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 && c.phase.Load() == waiting {
 		c.heard.Store(int64(c.roster.now()))
+		c.noteAlert(b[:n])
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.late()

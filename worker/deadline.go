@@ -149,6 +149,7 @@ func (c *conn) shake(outer *tls.Conn) {
 		c.until.shaking = time.Time{}
 		_, _ = c.apply(), c.Conn.SetWriteDeadline(c.until.writes)
 		c.until.mu.Unlock()
+		c.shaken(outer, err)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			_ = c.Close()
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"time"
+
+	"example.com/handover/worker/wire"
 )
 
 const (
@@ -47,6 +49,7 @@ func (s *server) drain(stopped func()) {
 	_ = s.streams.Shutdown(ctx)
 	_ = s.http.Shutdown(ctx)
 	if left := s.roster.clients.wait(ctx); left > 0 {
+		s.meter.Add(wire.ConnectionsCut, uint64(left))
 		s.log.Warn("connections cut at graceful timeout", "connections", left, "graceful_timeout", s.settings.GracefulTimeout)
 	} else if left := s.handlers.wait(ctx); left > 0 {
 		// A handler may have closed its connection and still have something to save.

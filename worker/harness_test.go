@@ -46,20 +46,23 @@ type master struct {
 	accepting *os.File // read end
 	gone      *os.File // read end
 	counters  *wire.Counters
+	meters    *wire.Meters
 	exited    chan syscall.WaitStatus
 }
 
 // plan is what a test wants of a worker; zero values are filled in.
 type plan struct {
-	program  string
-	settings wire.Settings
-	sockets  []testSocket
-	stderr   *os.File
-	output   *os.File // in place of the test's 1 and 2
-	access   *os.File
-	pairs    []wire.Pair // nil: one for localhost
-	noBundle bool
-	before   func(*wire.Slot) // what an earlier worker of the slot left behind
+	program   string
+	settings  wire.Settings
+	sockets   []testSocket
+	stderr    *os.File
+	output    *os.File // in place of the test's 1 and 2
+	access    *os.File
+	pairs     []wire.Pair // nil: one for localhost
+	noBundle  bool
+	clients   [][]byte         // authorities of clients' certificates
+	meterless bool             // as under a master that has no meters
+	before    func(*wire.Slot) // what an earlier worker of the slot left behind
 }
 
 type testSocket struct {
@@ -121,6 +124,13 @@ func start(t *testing.T, p plan) *master {
 		p.before(m.slot())
 	}
 	inherited.add(wire.DescriptorCounters, memory)
+	if !p.meterless {
+		meters, measured, err := wire.CreateMeters(1)
+		check(t, err)
+		t.Cleanup(func() { _ = meters.Close() })
+		m.meters = meters
+		inherited.add(wire.DescriptorMeters, measured)
+	}
 	if p.stderr != nil {
 		inherited.add(wire.DescriptorStderr, p.stderr)
 	}
@@ -139,7 +149,9 @@ func start(t *testing.T, p plan) *master {
 		m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings})
 		return m
 	}
-	m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings}, sealBundle(t, bundleOf(t, p.pairs...)))
+	bundle := bundleOf(t, p.pairs...)
+	bundle.ClientCAs = p.clients
+	m.say(wire.Message{Kind: wire.KindSettings, Settings: &p.settings}, sealBundle(t, bundle))
 	return m
 }
 

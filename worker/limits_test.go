@@ -249,7 +249,7 @@ func TestAWorkerWithoutDescriptorsServesOnWhenItHasSomeAgain(t *testing.T) {
 // TestAHandshakeWaitsForItsTurnAndAProbeDoesNot takes every turn.
 func TestAHandshakeWaitsForItsTurnAndAProbeDoesNot(t *testing.T) {
 	t.Parallel()
-	roster := newRoster(new(wire.Slot), limitsOf(wire.Limits{}))
+	roster := newRoster(new(wire.Slot), nil, limitsOf(wire.Limits{}))
 	mapped, err := wire.OpenBundle(sealBundle(t, bundleOf(t, newPair(t, "localhost"))))
 	check(t, err)
 	r, err := newRotation(wire.Settings{}, mapped)

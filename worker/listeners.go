@@ -36,7 +36,7 @@ func Listeners() ([]net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{boot: b, line: line, roster: newRoster(b.slot, limitsOf(b.settings.Limits))}
+	g := &gate{boot: b, line: line, roster: newRoster(b.slot, b.meter, limitsOf(b.settings.Limits))}
 	g.probes = newProbes(b, g.roster)
 	if b.access != nil && b.settings.Slot == 1 { // said once for all workers
 		b.log.Warn("no access log is written: this program serves by Listeners, and knows its requests alone")
@@ -76,6 +76,7 @@ func (g *gate) watch() {
 	<-time.After(registering)
 	g.line.tellDraining()
 	<-timeout
+	g.roster.abandon()
 	g.log.Warn("process ended at graceful timeout", "graceful_timeout", g.settings.GracefulTimeout)
 	os.Exit(0)
 }

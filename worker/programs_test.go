@@ -57,6 +57,11 @@ func routes() http.Handler {
 		<-Draining()
 		_, _ = fmt.Fprint(w, "draining")
 	})
+	mux.HandleFunc("GET /panic", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	mux.HandleFunc("GET /moved", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusFound)
+	})
 	mux.HandleFunc("GET /print", func(_ http.ResponseWriter, _ *http.Request) { fmt.Println("printed") })
 	mux.HandleFunc("POST /unread", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "not of interest") })
 	mux.HandleFunc("/linger", linger)

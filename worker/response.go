@@ -19,6 +19,7 @@ import (
 // type assertion.
 type response struct {
 	http.ResponseWriter
+	outcome
 	conn     *conn
 	draining *atomic.Bool
 	body     *body // of the request; nil: none, or one that may pause for ever
@@ -50,12 +51,14 @@ func (w *response) WriteHeader(code int) {
 	case code >= http.StatusOK:
 		w.decide()
 	}
+	w.note(code)
 	w.ResponseWriter.WriteHeader(code)
 }
 
 // Write writes a part of the body.
 func (w *response) Write(b []byte) (int, error) {
 	w.decide()
+	w.note(http.StatusOK)
 	w.body.expect()
 	defer w.body.relent()
 	return w.ResponseWriter.Write(b)
@@ -64,6 +67,7 @@ func (w *response) Write(b []byte) (int, error) {
 // WriteString writes a part of the body without copying it.
 func (w *response) WriteString(s string) (int, error) {
 	w.decide()
+	w.note(http.StatusOK)
 	w.body.expect()
 	defer w.body.relent()
 	return io.WriteString(w.ResponseWriter, s)
@@ -73,6 +77,7 @@ func (w *response) WriteString(s string) (int, error) {
 // request's own body is watched it is copied piece by piece: see body.
 func (w *response) ReadFrom(r io.Reader) (int64, error) {
 	w.decide()
+	w.note(http.StatusOK)
 	if w.body.watched() {
 		return io.Copy(struct{ io.Writer }{w}, r)
 	}
@@ -88,6 +93,7 @@ func (w *response) Flush() { _ = w.FlushError() }
 // FlushError is Flush for http.ResponseController.
 func (w *response) FlushError() error {
 	w.decide()
+	w.note(http.StatusOK)
 	w.body.expect()
 	defer w.body.relent()
 	if w.duplex {
@@ -115,7 +121,11 @@ func (w *response) SetReadDeadline(t time.Time) error {
 // Hijack hands the connection to the handler; the drain waits for its end.
 func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.decided = true
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	c, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.take()
+	}
+	return c, buffered, err
 }
 
 // Unwrap is for http.ResponseController.

@@ -14,6 +14,7 @@ import (
 // in hand, and the hijacked ones that it has forgotten.
 type roster struct {
 	slot    *wire.Slot
+	meter   *wire.Meter // nil: the master has none
 	limits  wire.Limits
 	began   time.Time
 	clients *tally
@@ -24,9 +25,9 @@ type roster struct {
 	conns map[*conn]struct{}
 }
 
-func newRoster(slot *wire.Slot, limits wire.Limits) *roster {
+func newRoster(slot *wire.Slot, meter *wire.Meter, limits wire.Limits) *roster {
 	return &roster{
-		slot: slot, limits: limits, began: time.Now(), clients: newTally(), conns: map[*conn]struct{}{},
+		slot: slot, meter: meter, limits: limits, began: time.Now(), clients: newTally(), conns: map[*conn]struct{}{},
 		freed: make(chan struct{}, 1), turns: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 }
@@ -127,4 +128,11 @@ func (r *roster) cut() {
 	for _, c := range r.each(func(*conn) bool { return true }) {
 		_ = c.Close()
 	}
+}
+
+// abandon counts every client's connection as cut: the process is about to end.
+func (r *roster) abandon() {
+	left := r.clients.n.Load()
+	r.meter.Add(wire.ConnectionsCut, uint64(max(0, left)))
+	r.slot.Connections.Add(-left) // or the master would count them as lost
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"example.com/handover/worker/wire"
@@ -111,6 +112,7 @@ func chosen(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (r *rotation) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c := hello.Conn.(*conn)
 	c.owing.Store(true)
+	c.visit = slices.Contains(hello.SupportedProtos, wire.ProtocolVisit)
 	if err := c.turn(); err != nil {
 		return nil, err
 	}
@@ -130,6 +132,7 @@ func (r *rotation) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	case err != nil:
 		return nil, err
 	case cert == nil:
+		c.refused = true
 		return r.refusal, nil
 	}
 	c.chosen.Store(cert)

@@ -51,7 +51,7 @@ func newSiteAt(t testing.TB, address string, settings wire.Settings, b wire.Bund
 }
 
 func (s *site) serveAll() {
-	roster := newRoster(new(wire.Slot), limitsOf(wire.Limits{}))
+	roster := newRoster(new(wire.Slot), nil, limitsOf(wire.Limits{}))
 	for {
 		raw, err := s.listener.Accept()
 		if err != nil {

@@ -42,7 +42,7 @@ func newServer(b *boot, handler http.Handler) (*server, error) {
 	if handler == nil {
 		handler = http.DefaultServeMux
 	}
-	s := &server{boot: b, roster: newRoster(b.slot, limitsOf(b.settings.Limits)), handlers: newTally(), say: line.say}
+	s := &server{boot: b, roster: newRoster(b.slot, b.meter, limitsOf(b.settings.Limits)), handlers: newTally(), say: line.say}
 	s.probes = newProbes(b, s.roster)
 	s.http = &http.Server{
 		Handler:           s.counted(s.recorded(handler)),
@@ -64,26 +64,33 @@ func newServer(b *boot, handler http.Handler) (*server, error) {
 func (s *server) counted(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r)
-		if c.client {
-			s.handlers.begin()
-			defer s.answered()
-		}
 		pause := s.roster.limits.Body
 		if r.Body == http.NoBody {
 			pause = 0
 		}
 		if r.ProtoMajor == 1 {
-			serveOne(handler, &response{ResponseWriter: w, conn: c, draining: &s.draining}, r, pause)
+			one := &response{ResponseWriter: w, conn: c, draining: &s.draining}
+			if c.client {
+				s.begin(&one.outcome)
+				defer s.answered(r, &one.outcome)
+			}
+			serveOne(handler, one, r, pause)
+			one.returned = true
 			return
 		}
-		if pause == 0 {
-			handler.ServeHTTP(w, r)
-			return
+		stream := &streamResponse{ResponseWriter: w}
+		if c.client {
+			s.begin(&stream.outcome)
+			defer s.answered(r, &stream.outcome)
 		}
-		b := newStreamBody(w, r, pause)
-		defer b.release()
-		withBody(handler, &streamResponse{ResponseWriter: w, body: b}, r, b)
+		serveStream(handler, stream, r, pause)
+		stream.returned = true
 	})
+}
+
+func (s *server) begin(o *outcome) {
+	s.handlers.begin()
+	o.began = s.roster.now()
 }
 
 // serveOne serves an HTTP/1 request, whose body may pause for so long; 0: for ever.
@@ -97,13 +104,6 @@ func serveOne(handler http.Handler, w *response, r *http.Request, pause time.Dur
 		w.body.expectRest() // ends with the request
 	}
 	w.decide() // net/http writes the header of an empty response
-}
-
-func (s *server) answered() {
-	if s.slot.Requests.Add(1) == uint64(s.settings.MaxRequests) {
-		go func() { _ = s.say(wire.Message{Kind: wire.KindSpent}) }() // no answer waits for the master
-	}
-	s.handlers.end()
 }
 
 // run proves itself, accepts clients from "go" on, and returns after the drain.

@@ -274,7 +274,7 @@ func TestDrainingIsSaidAfterAcceptingHasEnded(t *testing.T) {
 func TestAHandshakeThatTakesThisSideLongIsNotSilence(t *testing.T) {
 	t.Parallel()
 	const grace = time.Second
-	c := &conn{roster: newRoster(new(wire.Slot), limitsOf(wire.Limits{}))}
+	c := &conn{roster: newRoster(new(wire.Slot), nil, limitsOf(wire.Limits{}))}
 	c.await()
 	begun := time.Duration(c.since.Load())
 	late := begun + grace + 2*silence

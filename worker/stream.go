@@ -44,16 +44,43 @@ func (s *streamBody) cut() {
 // release ends the watch: the handler has returned, and with it what the control
 // leads to, or sees to the time itself.
 func (s *streamBody) release() {
+	if s == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.control = nil
 }
 
-// streamResponse is the answer to an HTTP/2 request whose body is watched. A handler
-// reaches all that x/net/http2 offers, as with response.
+// serveStream serves an HTTP/2 request, whose body may pause for so long; 0: for ever.
+func serveStream(handler http.Handler, w *streamResponse, r *http.Request, pause time.Duration) {
+	if pause == 0 {
+		handler.ServeHTTP(w, r)
+		return
+	}
+	w.body = newStreamBody(w.ResponseWriter, r, pause)
+	defer w.body.release()
+	withBody(handler, w, r, w.body)
+}
+
+// streamResponse is the answer to an HTTP/2 request. A handler reaches all that
+// x/net/http2 offers, as with response.
 type streamResponse struct {
 	http.ResponseWriter
-	body *streamBody
+	outcome
+	body *streamBody // that is watched; nil: none
+}
+
+// WriteHeader writes the header, or an informational one.
+func (w *streamResponse) WriteHeader(code int) {
+	w.note(code)
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Write writes a part of the body.
+func (w *streamResponse) Write(b []byte) (int, error) {
+	w.note(http.StatusOK)
+	return w.ResponseWriter.Write(b)
 }
 
 // SetReadDeadline is for http.ResponseController.
@@ -64,6 +91,7 @@ func (w *streamResponse) SetReadDeadline(t time.Time) error {
 
 // WriteString writes a part of the body without copying it.
 func (w *streamResponse) WriteString(s string) (int, error) {
+	w.note(http.StatusOK)
 	return io.WriteString(w.ResponseWriter, s)
 }
 
@@ -72,6 +100,7 @@ func (w *streamResponse) Flush() { _ = w.FlushError() }
 
 // FlushError is Flush for http.ResponseController.
 func (w *streamResponse) FlushError() error {
+	w.note(http.StatusOK)
 	w.body.release()
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }

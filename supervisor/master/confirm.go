@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/handover/supervisor/config"
+	"example.com/handover/worker/wire"
 )
 
 // How the public addresses are asked after a reload or rotation.
@@ -90,7 +91,7 @@ func (p proof) visit(ctx context.Context, address string) error {
 	defer func() { _ = raw.Close() }()
 	got := ""
 	conn := tls.Client(raw, &tls.Config{
-		InsecureSkipVerify: true, ServerName: p.host,
+		InsecureSkipVerify: true, ServerName: p.host, NextProtos: []string{"http/1.1", wire.ProtocolVisit},
 		VerifyPeerCertificate: func(chain [][]byte, _ [][]*x509.Certificate) error {
 			sum := sha256.Sum256(chain[0])
 			got = hex.EncodeToString(sum[:])

@@ -5,8 +5,6 @@ import (
 	"os"
 	"sync/atomic"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // MaxSlots is the largest number of workers in a generation.
@@ -28,29 +26,17 @@ type Slot struct {
 
 // Counters is a memfd that every worker of a generation and the masters map.
 // It never grows; a page of it costs memory only when a worker writes there. What
-// a release adds to count goes into the free room of the slots. The slot of
-// number 0, which no worker has, begins with the version.
+// a release adds to count goes into Meters, or into the free room of the slots.
+// The slot of number 0, which no worker has, begins with the version.
 type Counters struct {
 	memory []byte
 }
 
 // CreateCounters makes the memory for one generation and maps it.
 func CreateCounters(generation int) (*Counters, *os.File, error) {
-	name := fmt.Sprintf("handover-counters-%d", generation)
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	f, err := createShared(fmt.Sprintf("handover-counters-%d", generation), countersSize)
 	if err != nil {
-		return nil, nil, fmt.Errorf("create memfd %q: %v", name, err)
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if err := f.Truncate(countersSize); err != nil {
-		_ = f.Close()
-		return nil, nil, fmt.Errorf("size memfd %q: %v", name, err)
-	}
-	// A worker must not be able to shrink what the master has mapped: that
-	// would end the master with SIGBUS.
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
-		_ = f.Close()
-		return nil, nil, fmt.Errorf("seal memfd %q: %v", name, err)
+		return nil, nil, err
 	}
 	c, err := MapCounters(f)
 	if err != nil {
@@ -65,16 +51,9 @@ func CreateCounters(generation int) (*Counters, *os.File, error) {
 // refuses a descriptor that is not such memory, and the version of a release that
 // is no neighbour.
 func MapCounters(f *os.File) (*Counters, error) {
-	info, err := f.Stat()
+	memory, err := mapShared(f, "counters", countersSize)
 	if err != nil {
-		return nil, fmt.Errorf("map counters: %v", err)
-	}
-	if info.Size() != countersSize {
-		return nil, fmt.Errorf("map counters: %d bytes, want %d: %s", info.Size(), countersSize, HintBuild)
-	}
-	memory, err := unix.Mmap(Descriptor(f), 0, countersSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("map counters: %v", err)
+		return nil, err
 	}
 	c := &Counters{memory: memory}
 	if v := c.version().Load(); v != 0 { // a neighbour's that says none
@@ -97,11 +76,4 @@ func (c *Counters) Slot(n int) *Slot {
 }
 
 // Close unmaps the memory; no Slot may be used after it.
-func (c *Counters) Close() error {
-	memory := c.memory
-	c.memory = nil
-	if memory == nil {
-		return nil
-	}
-	return unix.Munmap(memory)
-}
+func (c *Counters) Close() error { return unmap(&c.memory) }

@@ -48,6 +48,7 @@ const (
 	DescriptorAccepting = "accepting" // write end; closed when the listeners are closed
 	DescriptorGone      = "gone"      // write end; closed by the death of the process
 	DescriptorCounters  = "counters"  // memfd, shared by the workers of a generation
+	DescriptorMeters    = "meters"    // memfd, like counters
 	DescriptorStderr    = "stderr"    // takes the place of descriptor 2 at "go"
 	DescriptorAccess    = "access"    // the access log, if there is one
 )

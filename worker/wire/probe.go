@@ -9,6 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ProtocolVisit is offered, besides others, by a master that asks a public address
+// whether it serves what was taken: it breaks the handshake off once it has seen the
+// certificate, which is nobody's failure (RFC 7301).
+const ProtocolVisit = "handover-visit"
+
 // Probe says how a private connection is to be served: the zero Probe in plain
 // HTTP, TLS alone as a client of a TLS listener is.
 type Probe struct {
