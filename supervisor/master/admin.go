@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,7 +170,7 @@ func (a *admin) ailment(now time.Time) string {
 // tell answers with metrics: all of them, or an error.
 func tell(w http.ResponseWriter, s *status.Status, log *slog.Logger) {
 	var text bytes.Buffer
-	if err := metrics.Write(&text, s); err != nil {
+	if err := metrics.Write(&text, s, time.Now()); err != nil {
 		log.Error("metrics not collected", "error", err)
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -273,7 +274,13 @@ func (m *master) othersAccept() bool {
 // present is publish for a master that may not have come so far.
 func (m *master) present() *status.Status {
 	if m.pool == nil || m.bundle == nil {
-		return &status.Status{Pid: anchorPid(), Generation: m.generation, State: m.stateName(), Exits: maps.Clone(m.past.Exits), Requests: m.past.Requests, Reloads: m.past.Reloads.Clone()}
+		return &status.Status{
+			Pid: anchorPid(), Generation: m.generation, State: m.stateName(), Exits: maps.Clone(m.past.Exits), Requests: m.past.Requests, Reloads: m.past.Reloads.Clone(),
+			Started: m.past.Started, Booting: m.generation, Traffic: m.traffic(), Counts: m.counts(),
+			Master: status.Master{Pid: os.Getpid(), Version: m.options.Version, Go: runtime.Version(), RSS: residentSize(os.Getpid())},
+		}
 	}
-	return m.publish()
+	s := m.publish()
+	withDisk(s.Certificates, found(m.drift), m.drift, time.Now())
+	return s
 }

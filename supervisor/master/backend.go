@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -221,9 +222,13 @@ func (m *master) rescale() {
 func (m *master) publish() *status.Status {
 	s := &status.Status{
 		Pid: anchorPid(), Generation: m.generation, State: m.stateName(), Started: m.past.Started, Config: m.config.Path,
-		Master:  status.Master{Pid: os.Getpid(), Version: m.options.Version},
+		Master: status.Master{Pid: os.Getpid(), Version: m.options.Version, Go: runtime.Version(), RSS: residentSize(os.Getpid())},
+		Wanted: m.pool.Want(), Traffic: m.traffic(), Counts: m.counts(),
 		Workers: []status.Worker{}, Draining: []status.Draining{}, Listeners: []status.Listener{},
 		Certificates: m.bundle.Published(), Degraded: m.degraded, Exits: maps.Clone(m.past.Exits), Requests: m.past.Requests, Reloads: m.past.Reloads.Clone(),
+	}
+	if m.successor != nil {
+		s.Booting = m.generation + 1
 	}
 	if m.deferred != nil {
 		until := m.deferred.Until
@@ -259,7 +264,7 @@ func (m *master) publish() *status.Status {
 func (d *drainRecord) publish() status.Draining {
 	out := status.Draining{Generation: d.Generation, Since: d.Since, Deadline: d.Deadline, Workers: []status.DrainingWorker{}}
 	for _, w := range d.Workers {
-		worker := status.DrainingWorker{Pid: w.Pid}
+		worker := status.DrainingWorker{Pid: w.Pid, RSS: residentSize(w.Pid)}
 		if d.counters != nil {
 			worker.Connections = d.counters.Slot(w.Slot).Connections.Load()
 		}

@@ -26,6 +26,7 @@ type ends struct {
 	serve           *os.File // read
 	accepting, gone *os.File // write
 	counters        *os.File
+	meters          *os.File
 }
 
 // readAccepted returns the config that the killed master served. It may have been
@@ -129,6 +130,9 @@ func (m *master) openPipes() error {
 		return err
 	}
 	m.counters, m.ends.counters = counters, file
+	if m.meters, m.ends.meters, err = wire.CreateMeters(g); err != nil {
+		return err
+	}
 	pipes := map[string]*[2]*os.File{nameServe: {}, nameAccepting: {}, nameGone: {}}
 	for name, pair := range pipes {
 		if pair[0], pair[1], err = wire.Pipe(name); err != nil {
@@ -139,7 +143,7 @@ func (m *master) openPipes() error {
 	m.ends.accepting, m.ends.gone = pipes[nameAccepting][1], pipes[nameGone][1]
 	m.anchor.store(ofGeneration(nameServe, g), pipes[nameServe][1])
 	_ = pipes[nameServe][1].Close()
-	for name, f := range map[string]*os.File{nameAccepting: pipes[nameAccepting][0], nameGone: pipes[nameGone][0], nameCounters: file} {
+	for name, f := range map[string]*os.File{nameAccepting: pipes[nameAccepting][0], nameGone: pipes[nameGone][0], nameCounters: file, nameMeters: m.ends.meters} {
 		m.hold.files[ofGeneration(name, g)] = f
 		m.anchor.store(ofGeneration(name, g), f)
 	}

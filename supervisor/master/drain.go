@@ -36,6 +36,7 @@ type drainRecord struct {
 	killed    bool      // those of it that did were killed
 	cut       time.Time // when the master kills what is left; zero: done
 	counters  *wire.Counters
+	meters    *wire.Meters
 }
 
 // watchDraining begins to watch the end of every other generation.
@@ -45,7 +46,7 @@ func (m *master) watchDraining() {
 		if pipeEnded(m.hold.files[ofGeneration(nameGone, g)]) {
 			m.countGone(g)
 			m.forgetGeneration(g) // it never came to serve, or is gone already
-			for _, name := range []string{nameAccepting, nameGone, nameCounters} {
+			for _, name := range []string{nameAccepting, nameGone, nameCounters, nameMeters} {
 				m.hold.drop(ofGeneration(name, g))
 			}
 			continue
@@ -65,9 +66,7 @@ func (m *master) watchDraining() {
 		if m.retired {
 			d.retire(now, m.graceful(g))
 		}
-		if f := m.hold.files[ofGeneration(nameCounters, g)]; f != nil {
-			d.counters, _ = wire.MapCounters(f)
-		}
+		m.mapShared(d)
 		m.draining[g] = d
 		m.await(ofGeneration(nameAccepting, g), func() { m.acceptingEnded(g) })
 		m.await(ofGeneration(nameGone, g), func() { m.goneEnded(g) })
@@ -193,19 +192,30 @@ func (m *master) countGone(g int) {
 	if g == m.past.Generation {
 		d.Workers = m.past.Workers
 	}
-	if f := m.hold.files[ofGeneration(nameCounters, g)]; f != nil {
+	m.mapShared(d)
+	m.countDrained(d)
+}
+
+// mapShared maps what the workers of a generation count in, as far as it is there.
+func (m *master) mapShared(d *drainRecord) {
+	if f := m.hold.files[ofGeneration(nameCounters, d.Generation)]; f != nil {
 		d.counters, _ = wire.MapCounters(f)
 	}
-	m.countDrained(d)
+	if f := m.hold.files[ofGeneration(nameMeters, d.Generation)]; f != nil {
+		d.meters, _ = wire.MapMeters(f)
+	}
 }
 
 // countDrained adds up what the workers of a generation have done.
 func (m *master) countDrained(d *drainRecord) {
 	m.count(status.EndAsked, len(d.Workers))
 	m.past.Requests += d.requests()
+	m.past.Counts.ConnectionsLost += uint64(max(0, d.connections()))
+	d.measure(m.measured())
 	if d.counters != nil {
 		_ = d.counters.Close()
 	}
+	_ = d.meters.Close()
 }
 
 // goneEnded forgets a generation of which no process is left.
@@ -217,7 +227,7 @@ func (m *master) goneEnded(g int) {
 	delete(m.draining, g)
 	m.countDrained(d)
 	m.forgetGeneration(g)
-	for _, name := range []string{nameAccepting, nameGone, nameCounters} {
+	for _, name := range []string{nameAccepting, nameGone, nameCounters, nameMeters} {
 		m.hold.drop(ofGeneration(name, g))
 	}
 	m.dropStrays()

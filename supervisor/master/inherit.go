@@ -37,6 +37,7 @@ const (
 	nameAccepting = "accepting"
 	nameGone      = "gone"
 	nameCounters  = "counters"
+	nameMeters    = "meters"
 	prefixListen  = "listen."
 	prefixAdmin   = "admin."
 	prefixHook    = "hook."
@@ -107,15 +108,10 @@ func (m *master) inherit() error {
 			return err
 		}
 	}
-	m.generation = 1
-	for name := range h.files {
-		if n := generationOf(name); n >= m.generation {
-			m.generation = n + 1
-		}
+	if !h.hasParent() && m.past.Generation > 0 {
+		m.past.Counts.MasterRestarts++
 	}
-	if m.past.Generation >= m.generation {
-		m.generation = m.past.Generation + 1
-	}
+	m.generation = h.nextGeneration(m.past.Generation)
 	if m.anchor, err = newAnchorLink(h); err != nil {
 		return err
 	}
@@ -124,6 +120,15 @@ func (m *master) inherit() error {
 		return errors.New("start master: descriptors of the anchor are missing: it is started by the anchor alone")
 	}
 	return nil
+}
+
+// nextGeneration is one more than that of the past, and of whatever is left of others.
+func (h *holding) nextGeneration(past int) int {
+	last := max(past, 0)
+	for name := range h.files {
+		last = max(last, generationOf(name))
+	}
+	return last + 1
 }
 
 func (h *holding) hasParent() bool { return h.upgrader.HasParent() }
@@ -187,7 +192,7 @@ func (h *holding) drop(name string) {
 // generationOf returns the number in "gone.7", or 0.
 func generationOf(name string) int {
 	kind, number, ok := strings.Cut(name, ".")
-	if !ok || (kind != nameGone && kind != nameAccepting && kind != nameCounters) {
+	if !ok || (kind != nameGone && kind != nameAccepting && kind != nameCounters && kind != nameMeters) {
 		return 0
 	}
 	n, err := strconv.Atoi(number)

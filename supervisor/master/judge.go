@@ -326,5 +326,8 @@ func (m *master) judged(j judgement) {
 		return
 	}
 	m.note(j.checks)
+	if !m.hold.hasParent() {
+		m.countFindings(j.checks) // those of a reload are counted with it
+	}
 	m.judgePool() // with no workers wanted there is nothing to wait for
 }

@@ -54,6 +54,8 @@ type master struct {
 	degraded   string               // why the bundle is not what lay on disk at the start
 	accepted   *os.File             // the config as a restarted master gets it
 	counters   *wire.Counters
+	meters     *wire.Meters
+	boots      []time.Duration // of workers, not yet counted
 	pool       *pool.Pool
 	workers    map[int]*worker // by slot
 	relays     map[string]*relay
@@ -228,6 +230,7 @@ func (m *master) tick(now time.Time) {
 		m.judgePool()
 		m.recycle(now)
 		m.settleKills(now)
+		m.keepLost()
 	}
 	m.trim(now)
 	m.cutSuccessor(now)

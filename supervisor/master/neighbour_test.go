@@ -97,7 +97,7 @@ func TestWhatANeighbourLeftOfAGenerationThatIsGoneIsAStray(t *testing.T) {
 	h := holding{files: map[string]*os.File{}}
 	living := new(os.File)
 	for _, name := range []string{
-		"gone.7", "accepting.7", "counters.7", "thoughts.7.1", "thoughts.7", "counters.5", "serve.5", "words.5.1", "thoughts.8.1",
+		"gone.7", "accepting.7", "counters.7", "thoughts.7.1", "thoughts.7", "counters.5", "serve.5", "words.5.1", "thoughts.8.1", "meters.7", "meters.8",
 		"listen.31", "admin.31", "activated.0", "activated.2", "hook.99", "control", "mailbox.read", "mood", "thoughts.x.1",
 	} {
 		h.files[name] = living
@@ -105,12 +105,12 @@ func TestWhatANeighbourLeftOfAGenerationThatIsGoneIsAStray(t *testing.T) {
 	if got := h.strays(8); got != nil {
 		t.Errorf("strays: got %q, want none of what lives", got)
 	}
-	for _, name := range []string{"thoughts.5.1", "thoughts.6", "moods.1.2.3"} {
+	for _, name := range []string{"thoughts.5.1", "thoughts.6", "moods.1.2.3", "meters.5"} {
 		h.files[name] = living
 	}
 	got := h.strays(8)
 	slices.Sort(got)
-	if want := []string{"moods.1.2.3", "thoughts.5.1", "thoughts.6"}; !slices.Equal(got, want) {
+	if want := []string{"meters.5", "moods.1.2.3", "thoughts.5.1", "thoughts.6"}; !slices.Equal(got, want) {
 		t.Errorf("strays: got %q, want %q", got, want)
 	}
 }

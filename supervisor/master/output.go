@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/journal"
@@ -20,6 +21,7 @@ type output struct {
 	style           // fixed once workers have begun
 	files  logFiles // owned by the loop
 	stderr *outlet.Outlet
+	lost   atomic.Uint64 // lines, since the loop counted them
 
 	mu sync.Mutex
 	to *outlet.Outlet // into files.log
@@ -33,7 +35,7 @@ type style struct {
 
 func newOutput() *output {
 	o := &output{style: style{"text", readByJournal(os.Stderr)}, files: logFiles{log: os.Stderr}}
-	o.stderr = outlet.New(os.Stderr, outlet.Options{Format: o.records})
+	o.stderr = outlet.New(os.Stderr, outlet.Options{Format: o.records, Count: o.count})
 	o.to = o.stderr
 	return o
 }
@@ -78,8 +80,10 @@ func (o *output) lead(f *os.File) {
 		o.to.Format(o.records)
 		return
 	}
-	o.to = outlet.New(f, outlet.Options{Format: o.records, Failed: o.complain, Lost: lost})
+	o.to = outlet.New(f, outlet.Options{Format: o.records, Failed: o.complain, Lost: lost, Count: o.count})
 }
+
+func (o *output) count(lines int) { o.lost.Add(uint64(lines)) }
 
 // complain says on standard error that the log file is not written.
 func (o *output) complain(err error) {

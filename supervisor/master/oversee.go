@@ -157,43 +157,14 @@ func withDisk(list []status.Certificate, found map[string]cert.Difference, known
 	}
 }
 
-// The thresholds are fractions of the lifetime: days would alarm for ever on a
-// certificate that lives for six of them. Renewal tools begin at a third.
-const (
-	nearLeft = 4  // a quarter of the lifetime is left
-	lastLeft = 10 // a tenth
-)
-
-// How near the end of a certificate is.
-const (
-	far = iota
-	near
-	last
-	over
-)
-
-func nearness(c cert.Certificate, now time.Time) int {
-	lifetime, left := c.NotAfter.Sub(c.NotBefore), c.ChainNotAfter.Sub(now)
-	switch {
-	case left <= 0:
-		return over
-	case left < lifetime/lastLeft:
-		return last
-	case left < lifetime/nearLeft:
-		return near
-	default:
-		return far
-	}
-}
-
 // sayExpiry says of each certificate, once a threshold, that its end comes near.
 // An expired one is served on: nothing better is known, and plaintext or a
 // stand-in would be worse.
 func (m *master) sayExpiry(now time.Time) {
 	told := map[string]int{}
 	for i, c := range m.bundle.Certificates {
-		level := nearness(c, now)
-		if level == far {
+		level := status.Left(c.NotBefore, c.NotAfter, c.ChainNotAfter, now)
+		if level == status.LeftAmple {
 			continue
 		}
 		told[c.Fingerprint] = level
@@ -202,11 +173,11 @@ func (m *master) sayExpiry(now time.Time) {
 		}
 		attributes := []any{"certificate", c.Name, "until", c.ChainNotAfter, "left", c.ChainNotAfter.Sub(now).Round(time.Second), "disk", m.onDisk(c.Name)}
 		switch level {
-		case near:
+		case status.LeftQuarter:
 			m.log.Warn("certificate expires soon", attributes...)
-		case last:
+		case status.LeftTenth:
 			m.log.Error("certificate is about to expire", attributes...)
-		case over:
+		case status.LeftNothing:
 			m.log.Error("certificate has expired and is served on", attributes...)
 		}
 		m.runHooks(hookExpiring, outcome{Certificate: &m.bundle.Published()[i]})

@@ -197,21 +197,6 @@ func (m *master) conclude() {
 	m.keep()
 }
 
-// countReload counts one that has ended. Of the look at the disk that follows every
-// rotation by itself only what came of it counts.
-func (m *master) countReload(r status.Reload) {
-	if r.Unchanged && r.AskedBy == byWatch {
-		return
-	}
-	if m.past.Reloads == nil {
-		m.past.Reloads = status.Tally{}
-	}
-	if m.past.Reloads[r.Kind] == nil {
-		m.past.Reloads[r.Kind] = map[string]uint64{}
-	}
-	m.past.Reloads[r.Kind][r.Outcome]++
-}
-
 // idle says whether a rotation that nobody waits for came to what is known
 // already: nothing new, or the same refusal as before.
 func (m *master) idle(r status.Reload) bool {

@@ -45,8 +45,10 @@ type state struct {
 	Leaving     time.Time            `json:"leaving,omitzero"`   // when a stop that was asked for begins to drain
 	Requests    uint64               `json:"requests,omitempty"` // answered by workers that are gone
 	Reloads     status.Tally         `json:"reloads,omitempty"`  // that have ended
-	Unsaid      int                  `json:"unsaid,omitempty"`   // lines of the log that were lost, at the end of a master that hands over
-	Admin       string               `json:"admin,omitempty"`    // addresses and paths, so that a change is noticed
+	Measured    map[string]uint64    `json:"measured,omitempty"` // by workers that are gone: see wire.Measure
+	Counts      status.Counts        `json:"counts,omitzero"`
+	Unsaid      int                  `json:"unsaid,omitempty"` // lines of the log that were lost, at the end of a master that hands over
+	Admin       string               `json:"admin,omitempty"`  // addresses and paths, so that a change is noticed
 	Control     string               `json:"control"`
 	PidFile     string               `json:"pidfile"`
 	Sockets     []string             `json:"sockets"` // unix sockets that we made
@@ -94,6 +96,7 @@ func (m *master) snapshot() state {
 		Quieten: m.past.Quieten, Quiet: m.quiet, Graceful: m.config.GracefulTimeout, Rotations: m.rotations, Deferred: m.deferred,
 		Held: m.held, Degraded: m.degraded, Tickets: m.past.Tickets, Told: m.past.Told, Exits: m.past.Exits,
 		Leaving: m.stop.drainAt, Requests: m.past.Requests, Reloads: m.past.Reloads,
+		Measured: m.past.Measured, Counts: m.past.Counts,
 		Admin: m.config.Admin.Address, Control: m.config.ControlSocket(), PidFile: m.config.PidFile, Sockets: m.created,
 	}
 	for _, w := range m.workers {

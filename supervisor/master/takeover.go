@@ -63,6 +63,7 @@ func (m *master) release() {
 		m.hold.drop(name)
 	}
 	m.dropStrays()
+	m.countBoots()
 	m.keep()
 	m.retireOthers()
 	m.removeStalePaths()

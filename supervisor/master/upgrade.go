@@ -297,7 +297,7 @@ func (m *master) handOn() {
 	m.leaveRelays()
 	words := m.snapshot()
 	words.Hooks, _ = m.hooks.Pause()
-	words.Unsaid = m.output.leave()
+	words.Unsaid, words.Counts = m.output.leave(), m.counts() // in this order: what it leaves is counted
 	if words, f, err := words.encode(); err == nil {
 		_ = f.Close()
 		_ = m.successor.handoff.SetWriteDeadline(time.Now().Add(time.Second))
@@ -328,7 +328,7 @@ func endPipes() {
 
 // forgetGeneration has the anchor close what a failed successor stored.
 func (m *master) forgetGeneration(generation int) {
-	for _, name := range []string{nameServe, nameAccepting, nameGone, nameCounters} {
+	for _, name := range []string{nameServe, nameAccepting, nameGone, nameCounters, nameMeters} {
 		m.anchor.forget(ofGeneration(name, generation))
 	}
 }

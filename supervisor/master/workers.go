@@ -23,6 +23,7 @@ type worker struct {
 	relay    *relay
 	settings *wire.Settings
 	failed   string // what it said of itself
+	started  time.Time
 	vital    vital
 	released bool     // it was told "go"
 	reach    *os.File // a copy of its ctl, until then
@@ -82,7 +83,7 @@ func (m *master) happened(w *worker, t pool.Trigger, reason string) {
 	}
 	if t == pool.Exited {
 		delete(m.workers, w.slot)
-		m.past.Requests += m.counters.Slot(w.slot).Requests.Swap(0) // or the next one, should it end before it writes there, would be counted for it
+		m.countWorker(w.slot)
 		m.leaveRotation(w)
 	}
 	if m.machine.State() == handover.Stopping {
@@ -170,7 +171,7 @@ func (m *master) launch(slot int) (*worker, error) {
 		return nil, err
 	}
 	defer func() { _ = probeEnd.Close() }()
-	w := &worker{slot: slot}
+	w := &worker{slot: slot, started: time.Now()}
 	w.reach, _ = wire.Duplicate(ctl) // without it only a reopening passes it by
 	if w.ctl, err = wire.NewPackets(ctl); err != nil {
 		_ = probe.Close()
@@ -230,6 +231,7 @@ func (m *master) equip(w *worker, ctl, probe *os.File) ([]process.Named, *wire.S
 		{Name: wire.DescriptorAccepting, File: m.ends.accepting},
 		{Name: wire.DescriptorGone, File: m.ends.gone},
 		{Name: wire.DescriptorCounters, File: m.ends.counters},
+		{Name: wire.DescriptorMeters, File: m.ends.meters},
 		{Name: wire.DescriptorStderr, File: w.relay.end},
 	}
 	if w.access = m.output.files.access; w.access != nil {
@@ -286,6 +288,7 @@ func (m *master) said(w *worker, message wire.Message, err error) {
 	}
 	switch message.Kind {
 	case wire.KindReady:
+		m.noteBoot(w)
 		m.happened(w, pool.Ready, "")
 	case wire.KindLeaving:
 		m.happened(w, pool.Left, "it left by itself: somebody may have sent it a SIGTERM")

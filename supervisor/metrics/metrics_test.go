@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 func text(t *testing.T, s *status.Status) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := metrics.Write(&b, s); err != nil {
+	if err := metrics.Write(&b, s, time.Unix(1_800_000_000, 0)); err != nil {
 		t.Fatalf("write: %v", err)
 	}
 	return b.String()
@@ -80,4 +81,65 @@ func TestANameThatIsNoTextHidesNothing(t *testing.T) {
 		{Name: "caf\xe9", NotAfter: late}, {Name: "caf\xe8", NotAfter: early},
 	}})
 	requires(t, got, "handover_generation 4", `handover_certificate_not_after_timestamp_seconds{name="caf�"} 1.9e+09`)
+}
+
+func TestTheCountsOfWorkersAndMastersAreSaid(t *testing.T) {
+	t.Parallel()
+	s := full()
+	s.LastReload = &status.Reload{Confirmed: "127.0.0.1:443: handshake: no"}
+	s.Degraded, s.Counts.Failed, s.Counts.MasterRestarts, s.Counts.LogLost, s.Counts.ConnectionsLost = "files were refused", "rotate", 3, 4, 5
+	s.Counts.Attempt, s.Counts.Success = s.Started.Add(2*time.Second), s.Started.Add(1500*time.Millisecond)
+	s.Counts.Boots.Observe(0.05, 0.1, 1)
+	s.Counts.Boots.Observe(0.1, 0.1, 1)
+	s.Counts.Boots.Observe(7, 0.1, 1)
+	s.Exits = status.Exits{"asked": 9, "recycled": 8, "crashed": 2, "silent": 1}
+	s.Traffic = status.Traffic{
+		Responses: map[string]uint64{"2xx": 7}, Handshakes: map[string]uint64{"1.3": 2}, Resumed: map[string]uint64{"1.2": 1},
+		HandshakeErrors: map[string]uint64{"protocol": 6}, Cut: 8, AccessLost: 9, Duration: s.Traffic.Duration,
+	}
+	requires(t, text(t, s),
+		`handover_build_info{goversion="go1.26",version="v1"} 1`, "handover_start_time_seconds 1.79e+09", "handover_degraded 1",
+		`handover_generations{state="starting"} 1`, `handover_generations{state="serving"} 1`, `handover_generations{state="draining"} 1`,
+		"handover_master_restarts_total 3", `handover_log_lines_lost_total{log="log"} 4`, `handover_log_lines_lost_total{log="access"} 9`,
+		"handover_workers_wanted 2", "handover_worker_restarts_total 3",
+		`handover_worker_boot_duration_seconds_bucket{le="0.1"} 2`, `handover_worker_boot_duration_seconds_bucket{le="1"} 2`,
+		`handover_worker_boot_duration_seconds_bucket{le="+Inf"} 3`, "handover_worker_boot_duration_seconds_sum 7.15", "handover_worker_boot_duration_seconds_count 3",
+		`handover_connections_cut_total{reason="graceful_timeout"} 8`, `handover_connections_cut_total{reason="worker_ended"} 5`,
+		`handover_responses_total{class="2xx"} 7`, `handover_tls_handshakes_total{resumed="no",version="1.3"} 2`,
+		`handover_tls_handshakes_total{resumed="yes",version="1.2"} 1`, `handover_tls_handshake_errors_total{reason="protocol"} 6`,
+		"handover_reload_in_progress 1", "handover_last_reload_successful 0", "handover_last_reload_unconfirmed 1",
+		"handover_last_reload_timestamp_seconds 1.790000002e+09", "handover_last_reload_success_timestamp_seconds 1.7900000015e+09",
+		`handover_certificate_findings_total{check="pair.mismatch",severity="refuse"} 1`,
+		`handover_certificate_info{fingerprint_sha256="ab",issuer="CN=x",name="example.org",serial="0a"} 1`,
+		`handover_certificate_pending{name="example.org"} 1`, "handover_certificates_pending 1",
+		`handover_certificates{left="nothing"} 1`, `handover_certificates{left="ample"} 0`,
+	)
+}
+
+// Thousands of certificates must not be thousands of series: those that end first
+// have their own.
+func TestOfManyCertificatesThoseThatEndFirstAreSaidByName(t *testing.T) {
+	t.Parallel()
+	s := full()
+	first := s.Certificates[0]
+	for n := range 5000 {
+		c := first
+		c.Name, c.NotAfter = fmt.Sprint("n", n), first.NotAfter.Add(time.Duration(5000-n)*time.Hour)
+		s.Certificates = append(s.Certificates, c)
+	}
+	got := text(t, s)
+	requires(t, got, "handover_certificates_pending 5001", fmt.Sprintf("handover_certificates_earliest_not_after_timestamp_seconds %v", float64(first.NotAfter.Unix())))
+	if n := strings.Count(got, "handover_certificate_held{"); n != 100 || !strings.Contains(got, `_held{name="n4901"}`) || strings.Contains(got, `_held{name="n4900"}`) {
+		t.Errorf("got %d certificates by name, want the 100 that end first", n)
+	}
+	if len(got) > 100_000 {
+		t.Errorf("a scrape has %d bytes", len(got))
+	}
+}
+
+func TestTheSameCertificateTwiceUnderOneNameIsNoError(t *testing.T) {
+	t.Parallel()
+	s := full()
+	s.Certificates = append(s.Certificates, s.Certificates[0])
+	requires(t, text(t, s), `handover_certificates{left="nothing"} 2`)
 }

@@ -26,6 +26,7 @@ type Options struct {
 	Format func(io.Writer) slog.Handler // of the record that says how many lines were lost
 	Failed func(error)                  // called of the first line that is lost; nil: nobody to tell
 	Lost   int                          // lines that were lost by the one before
+	Count  func(lines int)              // called of all that are lost; nil: nobody counts
 }
 
 // Outlet writes lines to a file. A regular one has them when Write returns; to all
@@ -36,6 +37,7 @@ type Outlet struct {
 	file    *os.File
 	regular bool
 	failed  func(error)
+	count   func(int)
 
 	mu      sync.Mutex
 	format  func(io.Writer) slog.Handler
@@ -52,7 +54,7 @@ type Outlet struct {
 // New returns an Outlet of a file, which it owns if it is closed.
 func New(f *os.File, o Options) *Outlet {
 	info, err := f.Stat()
-	return &Outlet{file: f, regular: err == nil && info.Mode().IsRegular(), format: o.Format, failed: o.Failed, lost: o.Lost}
+	return &Outlet{file: f, regular: err == nil && info.Mode().IsRegular(), format: o.Format, failed: o.Failed, count: o.Count, lost: o.Lost}
 }
 
 // Format has the loss of lines said in another format.
@@ -136,6 +138,13 @@ func (o *Outlet) lose(lines int, why error) {
 		o.failed(why)
 	}
 	o.lost += lines
+	o.tally(lines)
+}
+
+func (o *Outlet) tally(lines int) {
+	if o.count != nil {
+		o.count(lines)
+	}
 }
 
 func count(b []byte) int { return max(1, bytes.Count(b, []byte{'\n'})) }
@@ -200,7 +209,9 @@ func (o *Outlet) Leave() (lost int) {
 	defer o.mu.Unlock()
 	lost, o.lost = o.lost, 0
 	if o.writing != nil {
-		lost += bytes.Count(o.inHand, []byte{'\n'}) + bytes.Count(o.pending, []byte{'\n'})
+		given := bytes.Count(o.inHand, []byte{'\n'}) + bytes.Count(o.pending, []byte{'\n'})
+		o.tally(given)
+		lost += given
 		o.left, o.pending = true, nil
 	}
 	return lost

@@ -28,9 +28,14 @@ type Status struct {
 	Reloads       Tally         `json:"reloads,omitempty"`        // that have ended since then
 	Degraded      string        `json:"degraded,omitempty"`       // why not what lies on disk is served since the start
 	Deferred      *time.Time    `json:"deferred_until,omitempty"` // when what waits on disk becomes valid and is taken by itself
+
+	Wanted  int     `json:"workers_wanted"`    // 0 also while they were told to stop
+	Booting int     `json:"booting,omitempty"` // the generation that starts beside the serving one
+	Traffic Traffic `json:"traffic"`
+	Counts  Counts  `json:"counts"`
 }
 
-// Tally counts reloads by kind, then by outcome.
+// Tally counts by two words: reloads by kind, then by outcome.
 type Tally map[string]map[string]uint64
 
 // Clone returns a copy that shares nothing.
@@ -46,6 +51,8 @@ func (t Tally) Clone() Tally {
 type Master struct {
 	Pid     int    `json:"pid"`
 	Version string `json:"version"`
+	Go      string `json:"go,omitempty"` // what it was built with
+	RSS     int64  `json:"rss_bytes,omitempty"`
 }
 
 // Worker is one worker of the serving generation.
@@ -104,6 +111,7 @@ type Draining struct {
 type DrainingWorker struct {
 	Pid         int   `json:"pid"`
 	Connections int64 `json:"connections"`
+	RSS         int64 `json:"rss_bytes,omitempty"`
 }
 
 // Listener is one listening socket.

@@ -1,0 +1,95 @@
+package master
+
+import (
+	"testing"
+	"time"
+
+	"example.com/handover/supervisor/handover"
+	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
+)
+
+func TestAReloadIsCountedWithItsTimeAndItsFindings(t *testing.T) {
+	t.Parallel()
+	m := &master{}
+	began := time.Unix(1_800_000_000, 0)
+	ended := func(kind, outcome, by string, unchanged bool) {
+		m.countReload(status.Reload{
+			Kind: kind, Outcome: outcome, AskedBy: by, Unchanged: unchanged, Started: began, Finished: began.Add(300 * time.Millisecond),
+			Checks: []status.Check{{Name: "pair.mismatch", Severity: "refuse"}},
+		})
+		began = began.Add(time.Minute)
+	}
+	ended(status.KindReload, status.OutcomeDone, bySignal, false)
+	ended(status.KindRotate, status.OutcomeRefused, byWatch, false)
+	c := &m.past.Counts
+	if c.Failed != status.KindRotate || c.Attempt.Sub(c.Success) != time.Minute {
+		t.Errorf("after a refusal: got %q failed, attempt %v, success %v", c.Failed, c.Attempt, c.Success)
+	}
+	ended(status.KindRotate, status.OutcomeDone, byWatch, true) // the files are again what is served
+	if c.Failed != "" || c.Attempt.Sub(c.Success) != time.Minute || m.past.Reloads[status.KindRotate][status.OutcomeDone] != 0 {
+		t.Errorf("after a look that found nothing new: got %q failed, and %v, want no failure and nothing counted", c.Failed, m.past.Reloads)
+	}
+	ended(status.KindReload, status.OutcomeRefused, bySignal, false)
+	ended(status.KindRotate, status.OutcomeDone, byWatch, true)
+	if c.Failed != status.KindReload {
+		t.Errorf("a look at the certificates: got %q failed, want the reload, whose config may be the reason", c.Failed)
+	}
+	if h := c.ReloadSeconds[status.KindReload]; h.Counts[4] != 2 || h.Sum < 0.59 || h.Sum > 0.61 {
+		t.Errorf("times of reloads: got %+v, want two of 0.3 s, up to 0.5", h)
+	}
+	if got := c.Findings["pair.mismatch"]["refuse"]; got != 3 {
+		t.Errorf("findings: got %d, want 3", got)
+	}
+}
+
+// A successor learns only when it takes over what its predecessor counted last.
+func TestABootThatIsTimedBeforeTheTakeoverIsNotLostByIt(t *testing.T) {
+	t.Parallel()
+	m := &master{machine: handover.New(true), output: newOutput()}
+	m.noteBoot(&worker{started: time.Now()})
+	words := state{Version: wire.Version, Counts: status.Counts{MasterRestarts: 2}}
+	words.Counts.Boots.Observe(0.2, bootBounds...)
+	text, f, err := words.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+	m.takeWords(text)
+	m.countBoots()
+	c := m.counts()
+	total := uint64(0)
+	for _, n := range c.Boots.Counts {
+		total += n
+	}
+	if total != 2 || c.MasterRestarts != 2 || len(c.ReloadSeconds) != 3 {
+		t.Errorf("got %+v, want two boots, two restarts and the times of every kind of reload", c)
+	}
+}
+
+func TestWhatANeighbourMeasuresIsHandedOn(t *testing.T) {
+	t.Parallel()
+	meters, f, err := wire.CreateMeters(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close(); _ = meters.Close() }()
+	meters.Slot(1).Add(wire.Responses4xx, 4)
+	meters.Slot(2).Observe(3 * time.Millisecond)
+	m := &master{past: state{Measured: map[string]uint64{"moods.merry": 7, wire.Responses4xx.String(): 1}}}
+	m.countDrained(&drainRecord{Generation: 3, Workers: []workerID{{Slot: 1}, {Slot: 2}}, meters: meters})
+	traffic := m.traffic()
+	if m.past.Measured["moods.merry"] != 7 || traffic.Responses["4xx"] != 5 || traffic.Duration.Counts[3] != 1 || traffic.Duration.Sum != 0.003 {
+		t.Errorf("got %v and %+v", m.past.Measured, traffic)
+	}
+}
+
+func TestAHistogramOfOtherBoundsBeginsAnew(t *testing.T) {
+	t.Parallel()
+	h := status.NewHistogram(1, 2)
+	h.Observe(1, 1, 2)
+	h.Observe(1, 1, 2, 3)
+	if len(h.Counts) != 4 || h.Counts[0] != 1 || h.Sum != 1 {
+		t.Errorf("got %+v, want one observation", h)
+	}
+}
