@@ -265,14 +265,22 @@ func TestAUnixAdminSocketIsRemovedThoughTheMasterWasKilledInAStop(t *testing.T) 
 // scrape reads the metrics into a map of series to value.
 func scrape(t *testing.T, admin string) map[string]float64 {
 	t.Helper()
-	c, err := harness.Dial("tcp", admin, nil)
+	series, err := scraped(admin)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return series
+}
+
+func scraped(admin string) (map[string]float64, error) {
+	c, err := harness.Dial("tcp", admin, nil)
+	if err != nil {
+		return nil, err
 	}
 	defer c.Close()
 	a, err := c.Do("GET", "/metrics", nil)
 	if err != nil || a.Status != 200 || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
-		t.Fatalf("metrics: %d %q, %v", a.Status, a.Header.Get("Content-Type"), err)
+		return nil, fmt.Errorf("metrics: %d %q, %v", a.Status, a.Header.Get("Content-Type"), err)
 	}
 	series := map[string]float64{}
 	lines := bufio.NewScanner(strings.NewReader(string(a.Body)))
@@ -282,7 +290,7 @@ func scrape(t *testing.T, admin string) map[string]float64 {
 			series[lines.Text()[:at]] = value
 		}
 	}
-	return series
+	return series, nil
 }
 
 func TestMetricsCountOnAcrossReloadsAndKilledProcesses(t *testing.T) {

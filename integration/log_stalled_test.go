@@ -35,12 +35,14 @@ func TestNobodyWaitsForAReaderOfTheLogThatHasStopped(t *testing.T) {
 	load.More(t, 20)
 	load.Stop().NothingLost(t)
 
-	gapOnce(t, i, reader, lines)
+	lost := gapOnce(t, i, reader, lines)
+	lostLines(t, i, lost)
 
 	stuff(t, reader)
 	spewAll(t, i, lines)
 	hup(t, i, "done")
-	gapOnce(t, i, reader, lines) // which the next master tells
+	lost += gapOnce(t, i, reader, lines) // which the next master tells
+	lostLines(t, i, lost)
 
 	stuff(t, reader)
 	spewAll(t, i, lines)
@@ -50,7 +52,7 @@ func TestNobodyWaitsForAReaderOfTheLogThatHasStopped(t *testing.T) {
 
 // gapOnce requires of a log that is read again that it holds each line of the workers
 // or says once that it was lost.
-func gapOnce(t *testing.T, i *harness.Instance, reader *os.File, lines int) {
+func gapOnce(t *testing.T, i *harness.Instance, reader *os.File, lines int) (lost int) {
 	t.Helper()
 	found := readLog(t, i, reader)
 	if got := found.spewed + found.lost; got < lines || got > lines+100 {
@@ -58,6 +60,16 @@ func gapOnce(t *testing.T, i *harness.Instance, reader *os.File, lines int) {
 	}
 	if found.lost == 0 || found.confessions != 1 {
 		t.Errorf("%d lines were lost by %d records, want some by one", found.lost, found.confessions)
+	}
+	return found.lost
+}
+
+// lostLines requires that the status has counted what the log has confessed.
+func lostLines(t *testing.T, i *harness.Instance, lost int) {
+	t.Helper()
+	s := i.Until(t, "status", within, func(harness.Status) error { return nil })
+	if got := s.Counts.LogLost; got != lost {
+		t.Errorf("status: %d lines lost, want the %d that the log says", got, lost)
 	}
 }
 

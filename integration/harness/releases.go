@@ -251,6 +251,7 @@ var additions = []addition{
 	{"supervisor/master/boot.go", "m.anchor.store(ofGeneration(nameServe, g), pipes[nameServe][1])\n", "" +
 		"\tm.hold.files[fmt.Sprintf(\"thoughts.%d.1\", g)], _ = wire.Duplicate(pipes[nameGone][0])\n" +
 		"\tm.anchor.store(fmt.Sprintf(\"thoughts.%d.1\", g), pipes[nameGone][0])\n"},
+	{"supervisor/status/counts.go", "type Counts struct {\n", "\tMood map[string]int `json:\"mood\"`\n"},
 	{"supervisor/config/config.go", "type Config struct {\n", "\tWeather string `toml:\"weather\"`\n"},
 	{"supervisor/config/default.go", "return &Config{\n", "\t\tWeather: \"fair\",\n"},
 	{"supervisor/notify/message.go", "func (m Message) Encode() []byte {\n\tvar b strings.Builder\n", "\tb.WriteString(\"X_WEATHER=fair\\n\")\n"},

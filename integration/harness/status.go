@@ -14,6 +14,9 @@ import (
 // Status is what the contract says "status --json" prints. It is declared here
 // once more, and not imported, so that a renamed field fails a test.
 type Status struct {
+	Counts struct {
+		LogLost int `json:"log_lines_lost"`
+	} `json:"counts"`
 	Pid        int    `json:"pid"`
 	Generation int    `json:"generation"`
 	State      string `json:"state"`
