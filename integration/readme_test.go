@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,5 +40,37 @@ func TestTheReadmeNamesATestForEachGuarantee(t *testing.T) {
 	slices.Sort(have)
 	if !slices.Equal(named, have) {
 		t.Errorf("README names %q, the tests are %q", named, have)
+	}
+}
+
+func TestTheReadmeNamesNoTestThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	err = filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(b, -1) {
+			have = append(have, string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test\\w+)(…?)`").FindAllStringSubmatch(string(readme), -1)
+	if len(named) < 100 {
+		t.Errorf("got %d names of tests, want those of all that is claimed", len(named))
+	}
+	for _, m := range named {
+		is := func(name string) bool { return name == m[1] || m[2] != "" && strings.HasPrefix(name, m[1]) }
+		if !slices.ContainsFunc(have, is) {
+			t.Errorf("README names %q, and no test is called that", m[1]+m[2])
+		}
 	}
 }

@@ -234,32 +234,3 @@ func TestCertbotShowsWhyItsHookWasRefused(t *testing.T) {
 	r.requireServed("after the next renewal")
 	load.Stop().NothingLost(t)
 }
-
-func TestTheReadmeNamesNoTestThatIsNotThere(t *testing.T) {
-	t.Parallel()
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var have strings.Builder
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		have.Write(text)
-	}
-	named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(string(readme), -1)
-	if len(named) == 0 {
-		t.Error("README names no test, want one for each guarantee at least")
-	}
-	for _, name := range named {
-		if !strings.Contains(have.String(), "func "+name[1]+"(t *testing.T)") {
-			t.Errorf("README names %s, and there is none", name[1])
-		}
-	}
-}
