@@ -96,6 +96,10 @@ func TestTheManualPageHasEveryCommandFlagSignalKeyAndCode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if _, table, found := strings.Cut(string(text), "<!-- signals -->"); found {
+			rest, _, _ := strings.Cut(table, "<!-- end of signals -->")
+			text = []byte(rest)
+		}
 		rows := regexp.MustCompile(row).FindAllSubmatch(text, -1)
 		if len(rows) < 8 {
 			t.Errorf("%s has %d rows like %s, want more", file, len(rows), row)
