@@ -153,6 +153,6 @@ func trafficOf(sums map[string]uint64) status.Traffic {
 		t.Duration.Counts = append(t.Duration.Counts, of(wire.Duration(i)))
 	}
 	t.Duration.Counts = append(t.Duration.Counts, of(wire.Duration(len(t.Duration.Bounds))))
-	t.Duration.Sum = time.Duration(of(wire.DurationSum)).Seconds()
+	t.Duration.Sum = float64(of(wire.DurationSum)) / 1e6
 	return t
 }

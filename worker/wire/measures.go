@@ -30,7 +30,7 @@ const (
 	FailedOther
 	ConnectionsCut // at graceful_timeout
 	AccessLost     // lines of the access log
-	DurationSum    // of requests, in nanoseconds
+	DurationSum    // of requests, in microseconds: nanoseconds of ten thousand streams at a time overflow within weeks
 	durations      // by DurationBounds; one more for what is longer
 
 	measures = int(durations) + len(durationBounds) + 1
@@ -54,7 +54,7 @@ var measureNames = func() (names [measures]string) {
 		"responses.1xx", "responses.2xx", "responses.3xx", "responses.4xx", "responses.5xx",
 		"handshakes.1.2", "resumed.1.2", "handshakes.1.3", "resumed.1.3",
 		"failed.gone", "failed.timeout", "failed.name", "failed.protocol", "failed.rejected", "failed.client_certificate", "failed.other",
-		"cut", "access_lost", "duration.sum",
+		"cut", "access_lost", "duration.microseconds",
 	})
 	for i, bound := range durationBounds {
 		names[Duration(i)] = "duration." + strconv.FormatFloat(bound.Seconds(), 'g', -1, 64)

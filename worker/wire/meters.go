@@ -39,7 +39,7 @@ func (m *Meter) Observe(took time.Duration) {
 		bucket++
 	}
 	m[Duration(bucket)].Add(1)
-	m[DurationSum].Add(uint64(max(0, took)))
+	m[DurationSum].Add(uint64(max(0, took).Round(time.Microsecond) / time.Microsecond))
 }
 
 // Load returns what was counted.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -23,7 +24,7 @@ func TestMetersAreSeenByEveryMappingAndSummedByName(t *testing.T) {
 	}
 	for name, want := range map[string]uint64{
 		"of another release": 3, "responses.2xx": 10 + 3 + MaxSlots, "duration.0.005": 3, "duration.more": 3,
-		"duration.sum": 3 * uint64(time.Minute+3*time.Millisecond),
+		"duration.microseconds": 3 * uint64(time.Minute+3*time.Millisecond) / 1000,
 	} {
 		if sums[name] != want {
 			t.Errorf("sum of %s: got %d, want %d", name, sums[name], want)
@@ -88,6 +89,12 @@ func TestARequestIsCountedInTheFirstBucketThatHoldsIt(t *testing.T) {
 	m.Observe(DurationBounds()[13] + 1)
 	if got := m.Load(Duration(14)); got != 1 {
 		t.Errorf("bucket of what is longer: got %d, want 1", got)
+	}
+	for range 100 {
+		m.Observe(math.MaxInt64)
+	}
+	if got := m.Load(DurationSum); got < 100*(math.MaxInt64/1000) {
+		t.Errorf("all the time of many streams: got %d µs, which has gone round", got)
 	}
 	var none *Meter
 	none.Observe(time.Second)
