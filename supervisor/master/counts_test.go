@@ -84,6 +84,23 @@ func TestWhatANeighbourMeasuresIsHandedOn(t *testing.T) {
 	}
 }
 
+func TestTheTimeOfManyStreamsDoesNotGoBelowZero(t *testing.T) {
+	t.Parallel()
+	if got := trafficOf(map[string]uint64{wire.DurationSum.String(): 1 << 63}).Duration.Sum; got < 9e12 {
+		t.Errorf("got %v s of 1<<63 µs", got)
+	}
+}
+
+// Who is killed in a handover leaves no words; nobody but its successor counts it.
+func TestAPredecessorThatIsKilledIsCounted(t *testing.T) {
+	t.Parallel()
+	m := &master{past: state{Counts: status.Counts{MasterRestarts: 2}}}
+	m.takeWords(nil)
+	if got := m.past.Counts.MasterRestarts; got != 3 {
+		t.Errorf("got %d restarts, want 3", got)
+	}
+}
+
 func TestAHistogramOfOtherBoundsBeginsAnew(t *testing.T) {
 	t.Parallel()
 	h := status.NewHistogram(1, 2)

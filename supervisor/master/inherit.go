@@ -224,9 +224,11 @@ func (m *master) watchParent() {
 }
 
 // takeWords replaces what the predecessor knew when the handover began by what
-// it knew when it left. One that was killed left nothing.
+// it knew when it left. One that was killed left nothing, and is counted here: the
+// anchor starts no other in its place.
 func (m *master) takeWords(words []byte) {
 	if len(words) == 0 {
+		m.past.Counts.MasterRestarts++
 		return
 	}
 	last, err := decodeState(words)

@@ -11,7 +11,7 @@ type Counts struct {
 	Boots           Histogram            `json:"worker_boot_seconds"`        // of workers, from their start until they said ready
 	ReloadSeconds   map[string]Histogram `json:"reload_seconds,omitempty"`   // by kind, from when it was asked for
 	Findings        Tally                `json:"findings,omitempty"`         // of the certificate checks, by check, then by severity
-	MasterRestarts  uint64               `json:"master_restarts,omitempty"`  // masters that ended unasked, and were replaced by the anchor
+	MasterRestarts  uint64               `json:"master_restarts,omitempty"`  // masters that ended unasked, and were replaced
 	LogLost         uint64               `json:"log_lines_lost,omitempty"`   // that nobody read, or that found a full disk
 	ConnectionsLost uint64               `json:"connections_lost,omitempty"` // open when their worker ended
 	Attempt         time.Time            `json:"last_attempt,omitzero"`      // when the last reload, rotation or rollback ended
