@@ -10,8 +10,8 @@ import (
 )
 
 // listed is of how many certificates there are series by name. Of thousands they
-// would be most of what Prometheus has to keep: those that end first have them, and
-// all have their share in the sums.
+// would be most of what Prometheus has to keep: those that somebody has to look at
+// have them first, and all have their share in the sums.
 const listed = 100
 
 // lefts are what may be left of a lifetime, in the order of the numbers that
@@ -29,8 +29,9 @@ func certificates(e emitter, list []status.Certificate, now time.Time) {
 	if len(list) == 0 {
 		return
 	}
-	list = slices.SortedStableFunc(slices.Values(list), func(a, b status.Certificate) int { return cmp.Or(end(a).Compare(end(b)), cmp.Compare(a.Name, b.Name)) })
-	e.gauge("handover_certificates_earliest_not_after_timestamp_seconds", "The earliest end of all served certificates; absent if there are none.", seconds(end(list[0])))
+	earliestEnd := end(slices.MinFunc(list, func(a, b status.Certificate) int { return end(a).Compare(end(b)) }))
+	e.gauge("handover_certificates_earliest_not_after_timestamp_seconds", "The earliest end of all served certificates; absent if there are none.", seconds(earliestEnd))
+	list = urgent(list, now)
 	list = list[:min(len(list), listed)]
 	named := func(name, help string, value func(status.Certificate) float64, better func(float64, float64) float64) {
 		of := map[string]float64{}
@@ -55,6 +56,17 @@ func certificates(e emitter, list []status.Certificate, now time.Time) {
 	named("handover_certificate_held", "1 if it was rolled back to, until the files on disk change.",
 		func(c status.Certificate) float64 { return flag(c.Held) }, latest)
 	identities(e, list)
+}
+
+// urgent returns those first that the alerts are about: of which the least part of
+// their lifetime is left, then those of which something else lies on disk. Of those
+// alike it is the ones that end first: to order by nothing but the end would hide a
+// certificate of a year behind a hundred that never live for longer than six days.
+func urgent(list []status.Certificate, now time.Time) []status.Certificate {
+	left := func(c status.Certificate) int { return status.Left(c.NotBefore, c.NotAfter, end(c), now) }
+	return slices.SortedStableFunc(slices.Values(list), func(a, b status.Certificate) int {
+		return cmp.Or(left(b)-left(a), int(flag(waits(b))-flag(waits(a))), end(a).Compare(end(b)), cmp.Compare(a.Name, b.Name))
+	})
 }
 
 // identities says which certificates those are, each once.

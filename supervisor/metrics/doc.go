@@ -100,9 +100,11 @@
 // (no TLS, or none that both sides speak), certificate_rejected (by the client: look
 // at what is served), client_certificate (ours to reject) and other.
 //
-// By name there are series of at most 100 certificates, those that end first, and
-// of several of one name the earliest: thousands would be most of what a Prometheus
-// keeps. handover_certificates, …_pending and …_earliest_… are of all.
+// By name there are series of at most 100 certificates, and of several of one name
+// the earliest: thousands would be most of what a Prometheus keeps. First come those
+// of which the least part of their lifetime is left, by the thresholds of the alerts,
+// then those of which something else lies on disk, then those that end first.
+// handover_certificates, …_pending and …_earliest_… are of all.
 //
 // # What counts
 //

@@ -116,8 +116,8 @@ func TestTheCountsOfWorkersAndMastersAreSaid(t *testing.T) {
 	)
 }
 
-// Thousands of certificates must not be thousands of series: those that end first
-// have their own.
+// Thousands of certificates must not be thousands of series: of those alike the ones
+// that end first have their own.
 func TestOfManyCertificatesThoseThatEndFirstAreSaidByName(t *testing.T) {
 	t.Parallel()
 	s := full()
@@ -135,6 +135,28 @@ func TestOfManyCertificatesThoseThatEndFirstAreSaidByName(t *testing.T) {
 	if len(got) > 100_000 {
 		t.Errorf("a scrape has %d bytes", len(got))
 	}
+}
+
+// What an alert is about is said by name, however many others end before it.
+func TestOfManyCertificatesThoseThatAnAlertIsAboutAreSaidByName(t *testing.T) {
+	t.Parallel()
+	now, day := time.Unix(1_800_000_000, 0), 24*time.Hour
+	s := &status.Status{Certificates: []status.Certificate{
+		{Name: "ample", NotBefore: now, NotAfter: now.Add(360 * day), Disk: "same"},
+		{Name: "waits", NotBefore: now, NotAfter: now.Add(360 * day), Disk: "changed"},
+		{Name: "quarter", NotBefore: now.Add(-75 * day), NotAfter: now.Add(20 * day), Disk: "same"},
+		{Name: "tenth", NotBefore: now.Add(-350 * day), NotAfter: now.Add(21 * day), Disk: "same"},
+	}}
+	for n := range 200 {
+		s.Certificates = append(s.Certificates, status.Certificate{Name: fmt.Sprint("short", n), NotBefore: now.Add(-day), NotAfter: now.Add(5 * day), Disk: "same"})
+	}
+	got := text(t, s)
+	for name, want := range map[string]bool{"ample": false, "waits": true, "quarter": true, "tenth": true} {
+		if strings.Contains(got, fmt.Sprintf("handover_certificate_pending{name=%q}", name)) != want {
+			t.Errorf("%s: want it said by name: %v", name, want)
+		}
+	}
+	requires(t, got, fmt.Sprintf("handover_certificates_earliest_not_after_timestamp_seconds %v", float64(now.Add(5*day).Unix())))
 }
 
 func TestTheSameCertificateTwiceUnderOneNameIsNoError(t *testing.T) {
