@@ -86,7 +86,10 @@ func TestANameThatIsNoTextHidesNothing(t *testing.T) {
 func TestTheCountsOfWorkersAndMastersAreSaid(t *testing.T) {
 	t.Parallel()
 	s := full()
-	s.LastReload = &status.Reload{Confirmed: "127.0.0.1:443: handshake: no"}
+	s.Recent = []status.Reload{
+		{Outcome: "refused"}, {Outcome: "done", Unchanged: true}, // which change nothing
+		{Outcome: "done", Confirmed: "127.0.0.1:443: handshake: no"}, {Outcome: "done", Confirmed: "yes"},
+	}
 	s.Degraded, s.Counts.Failed, s.Counts.MasterRestarts, s.Counts.LogLost, s.Counts.ConnectionsLost = "files were refused", "rotate", 3, 4, 5
 	s.Counts.Attempt, s.Counts.Success = s.Started.Add(2*time.Second), s.Started.Add(1500*time.Millisecond)
 	s.Counts.Boots.Observe(0.05, 0.1, 1)

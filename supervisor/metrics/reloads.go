@@ -25,7 +25,7 @@ func reloads(e emitter, s *status.Status) {
 	e.gauge("handover_last_reload_successful", "1 if the last reload, rotation or rollback was done, or none was asked for yet.", flag(s.Counts.Failed == ""))
 	e.gauge("handover_last_reload_timestamp_seconds", "When the last reload, rotation or rollback ended; at first, when the service was started.", seconds(later(s.Started, s.Counts.Attempt)))
 	e.gauge("handover_last_reload_success_timestamp_seconds", "When the last one ended that was done; at first, when the service was started.", seconds(later(s.Started, s.Counts.Success)))
-	e.gauge("handover_last_reload_unconfirmed", "1 if a public address was asked, and does not serve what the last reload or rotation took.", flag(s.LastReload.Unconfirmed()))
+	e.gauge("handover_last_reload_unconfirmed", "1 if a public address was asked, and does not serve what the last reload or rotation took.", flag(s.Unconfirmed()))
 	findings := e.family(prometheus.CounterValue, "handover_certificate_findings_total", "Findings of the certificate checks, at the start and in what was asked for since; only those that were made.", "check", "severity")
 	for check, of := range s.Counts.Findings {
 		for severity, n := range of {

@@ -93,5 +93,12 @@ func (t *Tally) Add(first, second string, n uint64) {
 }
 
 // Unconfirmed says whether clients of the public addresses were found not to get
-// what was taken.
-func (r *Reload) Unconfirmed() bool { return r != nil && r.Confirmed != "" && r.Confirmed != confirmed }
+// what was taken last: what was refused after that has changed nothing.
+func (s *Status) Unconfirmed() bool {
+	for _, r := range s.Recent {
+		if r.Outcome == OutcomeDone && !r.Unchanged {
+			return r.Confirmed != "" && r.Confirmed != confirmed
+		}
+	}
+	return false
+}
