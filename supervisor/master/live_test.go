@@ -29,7 +29,7 @@ func seen(t *testing.T, v *page.View) string {
 func TestAViewerWhoReadsSlowlySeesTheNewestAndHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	m := &master{machine: handover.New(false), events: make(chan func(), 64), over: make(chan struct{})}
+	m := &master{machine: handover.New(false), output: newOutput(), events: make(chan func(), 64), over: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	views := m.attendPage(ctx, now)
 	m.attendPage(t.Context(), now)
