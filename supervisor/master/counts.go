@@ -65,12 +65,18 @@ func (m *master) countFindings(checks []status.Check) {
 
 // countWorker adds what a worker of the own generation has counted, once: the next
 // one of its slot, should it end before it writes there, would be counted for it.
+// The anchor has the sum before the memory loses it, or a master that is killed
+// while it starts that next one would take it along.
 func (m *master) countWorker(slot int) {
-	s := m.counters.Slot(slot)
-	m.past.Requests += s.Requests.Swap(0)
-	m.past.Counts.ConnectionsLost += uint64(max(0, s.Connections.Swap(0)))
-	meter := m.meters.Slot(slot)
+	s, meter := m.counters.Slot(slot), m.meters.Slot(slot)
+	m.past.Requests += s.Requests.Load()
+	m.past.Counts.ConnectionsLost += uint64(max(0, s.Connections.Load()))
 	meter.AddTo(m.measured())
+	if m.active() {
+		m.keep()
+	}
+	s.Requests.Store(0)
+	s.Connections.Store(0)
 	meter.Reset()
 }
 

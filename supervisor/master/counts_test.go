@@ -1,12 +1,15 @@
 package master
 
 import (
+	"os"
 	"testing"
 	"time"
 
+	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
+	"golang.org/x/sys/unix"
 )
 
 func TestAReloadIsCountedWithItsTimeAndItsFindings(t *testing.T) {
@@ -64,6 +67,44 @@ func TestABootThatIsTimedBeforeTheTakeoverIsNotLostByIt(t *testing.T) {
 	}
 	if total != 2 || c.MasterRestarts != 2 || len(c.ReloadSeconds) != 3 {
 		t.Errorf("got %+v, want two boots, two restarts and the times of every kind of reload", c)
+	}
+}
+
+// A killed master takes nothing along that its workers have counted: it is kept
+// before the next worker is started in the place of one that has ended.
+func TestWhatAWorkerHasCountedIsKeptWithItsEnd(t *testing.T) {
+	t.Parallel()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	check(err)
+	ours, err := wire.NewPackets(os.NewFile(uintptr(pair[0]), "master"))
+	check(err)
+	anchor, err := wire.NewPackets(os.NewFile(uintptr(pair[1]), "anchor"))
+	check(err)
+	defer func() { _ = anchor.Close() }()
+	counters, f, err := wire.CreateCounters(1)
+	check(err)
+	defer func() { _ = f.Close(); _ = counters.Close() }()
+	m := &master{machine: handover.New(false), config: config.Default(), counters: counters, anchor: &anchorLink{packets: ours}}
+	for _, e := range []handover.Event{handover.Proved, handover.ParentGone} {
+		m.machine.Step(e)
+	}
+	counters.Slot(1).Requests.Store(5)
+	counters.Slot(1).Connections.Store(2)
+	m.countWorker(1)
+	check(ours.Close())
+	packet, err := anchor.Receive()
+	if err != nil || len(packet.Files) != 1 {
+		t.Fatalf("got %+v, %v, want a state to be kept", packet, err)
+	}
+	kept, err := readState(packet.Files[0])
+	if err != nil || kept.Requests != 5 || kept.Counts.ConnectionsLost != 2 || counters.Slot(1).Requests.Load() != 0 {
+		t.Errorf("kept %d requests and %d lost connections, %v, want 5 and 2 once", kept.Requests, kept.Counts.ConnectionsLost, err)
 	}
 }
 
