@@ -221,6 +221,7 @@ func (m *master) tick(now time.Time) {
 		return
 	}
 	if now.Sub(m.fed) >= feeding {
+		m.keepLost()
 		m.fed = now
 		m.anchor.say(notify.Message{Watchdog: true})
 	}
@@ -230,7 +231,6 @@ func (m *master) tick(now time.Time) {
 		m.judgePool()
 		m.recycle(now)
 		m.settleKills(now)
-		m.keepLost()
 	}
 	m.trim(now)
 	m.cutSuccessor(now)

@@ -3,8 +3,10 @@
 // It is a pure mapping: one published value in, text out. It promises that every
 // series is there from the first scrape on, at zero if need be, and that a
 // counter never goes back while the service lives, reloads and killed masters
-// included: what counts is counted by who publishes the status. It refuses the
-// global registry, which describes the process and not the service.
+// included: what counts is counted by who publishes the status. One case is left
+// out: of a worker that ends during a handover in which the old master is then
+// killed, what it had counted is lost. It refuses the global registry, which
+// describes the process and not the service.
 //
 // Beside it lie alerts.yaml, rules for Prometheus, and dashboard.json, a board for
 // Grafana: both use these names alone, which a test holds them to.
