@@ -137,11 +137,12 @@ func given(folder string) bool {
 }
 
 // directory returns the key for a folder that systemd makes, and its name there.
+// A colon in that would end it, and have a link made by the rest.
 func directory(folder string) (key, name string, ok bool) {
 	for _, kind := range []struct{ under, key string }{
 		{"/run/", "RuntimeDirectory"}, {"/var/lib/", "StateDirectory"}, {"/var/log/", "LogsDirectory"},
 	} {
-		if name, ok := strings.CutPrefix(folder, kind.under); ok && below(folder, kind.under+"handover") {
+		if name, ok := strings.CutPrefix(folder, kind.under); ok && below(folder, kind.under+"handover") && !strings.ContainsAny(name, ":\"'\\") {
 			return kind.key, name, true
 		}
 	}

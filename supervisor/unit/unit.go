@@ -43,7 +43,7 @@ type printing struct {
 }
 
 func (u printing) head() {
-	file := word(u.config.Path)
+	file := shell(u.config.Path)
 	user, to, reload := "", "| sudo tee /etc/systemd/system/handover.service", "sudo systemctl daemon-reload"
 	if u.place.User {
 		user, to, reload = " --user", "> ~/.config/systemd/user/handover.service", "systemctl --user daemon-reload"
@@ -55,6 +55,8 @@ func (u printing) head() {
 func (u printing) unit() {
 	u.section("Unit")
 	u.set("Description", "Handover")
+	u.note("Never given up: what a boot waits for, such as a database, may take its time.")
+	u.set("StartLimitIntervalSec", "0")
 	if u.place.User {
 		return // a user's manager has no network target
 	}
@@ -73,6 +75,7 @@ const (
 	margin     = 10 * time.Second
 	stopMargin = 15 * time.Second // the anchor's own patience is 10 s longer than the drain
 	watchdog   = 30 * time.Second // the anchor gives up a silent master after 5
+	again      = time.Second      // what fails at once must not fill the journal
 )
 
 func (u printing) service() {
@@ -91,6 +94,7 @@ func (u printing) service() {
 	u.note("shutdown_delay, graceful_timeout, and a margin.")
 	u.set("TimeoutStopSec", seconds(c.ShutdownDelay+c.GracefulTimeout+stopMargin))
 	u.set("Restart", "on-failure")
+	u.set("RestartSec", seconds(again))
 	u.note("What a new start cannot mend: usage, certificates, configuration.")
 	u.set("RestartPreventExitStatus", "64 65 78")
 	u.set("WatchdogSec", seconds(watchdog))

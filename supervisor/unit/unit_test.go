@@ -51,6 +51,19 @@ func TestTheTimesOfTheUnitAreAroundThoseOfTheConfig(t *testing.T) {
 	expect(t, text, "TimeoutStopSec", "77s")
 }
 
+// By itself systemd gives a service up for good after five starts in ten seconds,
+// and one that fails in its boot does so within milliseconds.
+func TestAServiceThatCannotBootYetIsTriedAgainForEver(t *testing.T) {
+	t.Parallel()
+	for _, user := range []bool{false, true} {
+		own := place
+		own.User = user
+		text := Text(site(func(*config.Config) {}), own)
+		expect(t, text, "StartLimitIntervalSec", "0")
+		expect(t, text, "RestartSec", "1s")
+	}
+}
+
 func TestWithAUserTheMasterStaysRootWithWhatTheWorkersTake(t *testing.T) {
 	t.Parallel()
 	text := Text(site(func(c *config.Config) {
@@ -91,6 +104,7 @@ func TestWhatAUserOfTheMomentCannotDoLeavesTheServiceToRootWithoutRights(t *test
 		"a folder of others":   func(c *config.Config) { c.Log.Access = "/var/log/nginx/access.log" },
 		"one of a like name":   func(c *config.Config) { c.StateDir = "/var/lib/handovers" },
 		"a file in a tmp":      func(c *config.Config) { c.Path = "/tmp/config.toml" },
+		"a colon":              func(c *config.Config) { c.StateDir = "/var/lib/handover/site:8443" },
 		"a pidfile beside run": func(c *config.Config) { c.PidFile = "/run/handover.pid" },
 	} {
 		text := Text(site(change), place)
@@ -170,4 +184,12 @@ func TestPathsAreQuotedAsSystemdReadsThem(t *testing.T) {
 	odd.Binary = "/opt/a b/handover"
 	text := Text(site(func(c *config.Config) { c.Path = `/etc/100%/$HOME "x"/config.toml` }), odd)
 	expect(t, text, "ExecStart", `"/opt/a b/handover" run -c "/etc/100%%/$$HOME \"x\"/config.toml"`)
+	if want := `  handover unit -c '/etc/100%/$HOME "x"/config.toml' | sudo tee`; !strings.Contains(text, want) {
+		t.Errorf("the command that writes the unit again: got\n%s\nwant %q", text, want)
+	}
+	text = Text(site(func(c *config.Config) { c.Path = "/etc/a\rb\n\x7f.toml" }), place)
+	expect(t, text, "ExecStart", `/usr/bin/handover run -c "/etc/a\x0db\x0a\x7f.toml"`)
+	if strings.ContainsAny(text, "\r\x7f") {
+		t.Errorf("a control character in the unit:\n%q", text)
+	}
 }

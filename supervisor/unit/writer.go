@@ -3,6 +3,7 @@ package unit
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // writer writes the lines of a unit.
@@ -32,13 +33,43 @@ func (w *writer) on(keys ...string) {
 // words end at spaces unless they are quoted.
 func word(path string) string {
 	path = strings.ReplaceAll(path, "%", "%%")
-	if !strings.ContainsFunc(path, func(c rune) bool { return c <= ' ' || strings.ContainsRune("\"'\\;#", c) }) {
+	if !strings.ContainsFunc(path, func(c rune) bool { return c == ' ' || unicode.IsControl(c) || strings.ContainsRune("\"'\\;#", c) }) {
 		return path
 	}
-	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(path)
-	return `"` + quoted + `"`
+	return `"` + escaped(path, '"') + `"`
+}
+
+// escaped escapes what cannot stand between quotes, as both systemd and bash read
+// it. A return ends a line of a unit as well.
+func escaped(path string, quote byte) string {
+	var b strings.Builder
+	for _, c := range []byte(path) {
+		switch {
+		case c < ' ' || c == 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		case c == quote || c == '\\':
+			b.Write([]byte{'\\', c})
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // argument returns a path as an argument of a command line, where $ begins a
 // variable too.
 func argument(path string) string { return strings.ReplaceAll(word(path), "$", "$$") }
+
+// shell returns a path as a word that can be typed.
+func shell(path string) string {
+	plain := func(c rune) bool {
+		return c > unicode.MaxASCII || unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("/._-+:@%,=", c)
+	}
+	if !strings.ContainsFunc(path, func(c rune) bool { return !plain(c) }) {
+		return path
+	}
+	if strings.ContainsFunc(path, unicode.IsControl) {
+		return "$'" + escaped(path, '\'') + "'"
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
