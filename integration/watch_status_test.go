@@ -3,8 +3,11 @@ package integration
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,6 +15,7 @@ import (
 	"testing"
 
 	"example.com/handover/integration/harness"
+	"golang.org/x/sys/unix"
 )
 
 // looking is a status that is watched on a terminal.
@@ -226,6 +230,65 @@ func TestAWatchedStatusWritesSeparateTextsWithoutCodesToAPipe(t *testing.T) {
 		t.Errorf("got %q, want an empty line and the time between two", seen)
 	}
 	interrupt()
+}
+
+func TestAWatchedStatusThatNobodyReadsEndsAtTheSecondSignal(t *testing.T) {
+	t.Parallel()
+	i := one(t, harness.Config{Workers: 1})
+	out := full(t)
+	cmd := exec.Command(harness.Binary(t), "status", "--watch", "--json", "-c", i.ConfigFile())
+	cmd.Stdout = out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-exited
+	})
+	harness.Until(t, "it writes", within, func() error {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", cmd.Process.Pid))
+		writes := func(task string) bool {
+			text, _ := os.ReadFile(task)
+			return strings.HasPrefix(string(text), fmt.Sprintf("%d 0x1 ", unix.SYS_WRITE))
+		}
+		return harness.Unless(slices.ContainsFunc(tasks, writes), "none of %d threads does", len(tasks))
+	})
+	harness.Until(t, "its end", within, func() error {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-exited:
+			return nil
+		default:
+			return errors.New("it lives")
+		}
+	})
+}
+
+// full is a pipe in which there is no room.
+func full(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = r.Close(), w.Close() })
+	fill, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", w.Fd()), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fill) }()
+	for err == nil {
+		_, err = unix.Write(fill, make([]byte, 4096))
+	}
+	if err != unix.EAGAIN {
+		t.Fatal(err)
+	}
+	return w
 }
 
 func TestAWatchedStatusSaysAtOnceWhatIsWrongWithItsConfig(t *testing.T) {

@@ -55,6 +55,9 @@ func Watch(ctx context.Context, path string, out Output) error {
 	}
 	ctx, end := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
 	defer end()
+	// A second signal does what it always does: one who does not read what is written
+	// would hold this process for ever.
+	context.AfterFunc(ctx, end)
 	w := &watcher{path: path, out: out, client: client}
 	if out.JSON || !redraws(out.File) {
 		return w.follow(ctx, w.print)
