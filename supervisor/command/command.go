@@ -1,13 +1,18 @@
 package command
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"example.com/handover/supervisor/cert"
 	"example.com/handover/supervisor/config"
@@ -80,8 +85,33 @@ func Explain(err error) *status.Failure {
 
 // printJSON is for programs, but read by people as well.
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, inert(b.String()))
+	return err
+}
+
+// inert escapes in JSON what steers a terminal, or turns its writing around, and
+// which the encoder leaves as it is: U+009B begins a sequence as ESC [ does.
+func inert(text string) string {
+	acts := func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }
+	if !strings.ContainsFunc(text, acts) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if !acts(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"example.com/handover/supervisor/cert"
 	"example.com/handover/supervisor/config"
@@ -198,5 +199,21 @@ func TestTheLinkedVersionWinsAndNoneIsNeverEmpty(t *testing.T) {
 	var b strings.Builder
 	if err := PrintVersion(&b, "v1.2.3"); err != nil || !strings.HasPrefix(b.String(), "handover v1.2.3\ngo1.") || !strings.Contains(b.String(), "\ntableflip ") {
 		t.Errorf("got %q, %v; want three lines", b.String(), err)
+	}
+}
+
+func TestJSONHoldsNothingThatSteersATerminalAndSaysTheSame(t *testing.T) {
+	t.Parallel()
+	const hostile = "a\u009b31m\u202eb\x7f\u200b\U000e0041\nß漢 \x1b[2J"
+	text, err := printed(t, true, func(out Output) error { return printJSON(out, []string{hostile}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) || !strings.Contains(text, "ß漢") {
+		t.Errorf("got %q, want what cannot be seen escaped, and only that", text)
+	}
+	var got []string
+	if err := json.Unmarshal([]byte(text), &got); err != nil || got[0] != hostile {
+		t.Errorf("read again: %q, %v; want %q", got, err, hostile)
 	}
 }

@@ -199,7 +199,7 @@ func (w *watcher) line() (line, state string) {
 		if err != nil {
 			panic("BUG: " + err.Error()) // a status holds nothing that JSON has no word for
 		}
-		return string(b)
+		return inert(string(b))
 	}
 	switch {
 	case errors.Is(w.away, control.ErrNotRunning):
