@@ -126,9 +126,13 @@ func TestEachShellCompletesTheNamesOfServedCertificates(t *testing.T) {
 			file := " -c " + i.ConfigFile() + " "
 			before, after := "handover"+file+"certs rollback ", "handover certs rollback"+file
 			nowhere := "handover certs rollback -c /nonexistent.toml "
-			folder := harness.Folder(t)
-			got := completed(t, shell, folder, before, after, nowhere)
-			for _, line := range []string{before, after} {
+			folder := harness.Folder(t) // which is the home too
+			if err := os.Symlink(i.ConfigFile(), filepath.Join(folder, "mine.toml")); err != nil {
+				t.Fatal(err)
+			}
+			own := "handover certs rollback -c ~/mine.toml "
+			got := completed(t, shell, folder, before, after, own, nowhere)
+			for _, line := range []string{before, after, own} {
 				names := offered(got[line])
 				plain := func(s string) bool { return strings.ReplaceAll(s, `\`, "") == hostile }
 				if !slices.Contains(names, harness.Name) || !slices.ContainsFunc(names, plain) {

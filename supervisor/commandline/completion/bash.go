@@ -12,9 +12,10 @@ import (
 const bashHead = `# bash completion of handover: "handover completion bash" prints it.
 
 _handover_certificates() {
-    local program=$1
+    local program=$1 file=$2
     [[ $program == \~/* ]] && program=$HOME/${program:2}
-    timeout 2 "$program" certs ${2:+-c "$2"} --json ` + certificates + `
+    [[ $file == \~/* ]] && file=$HOME/${file:2}
+    timeout 2 "$program" certs ${file:+-c "$file"} --json ` + certificates + `
 }
 
 # What follows "--" is another program with words of its own.
