@@ -294,6 +294,7 @@ func TestAUnitOfABadConfigOrForABadPathIsNotPrinted(t *testing.T) {
 	t.Parallel()
 	bad := harness.Prepare(t, harness.Config{Keys: "wrokers = 2"})
 	good := harness.Prepare(t, harness.Config{})
+	returned := harness.Prepare(t, harness.Config{Keys: `state_dir = "/srv/a\rb"`})
 	for _, c := range []struct {
 		words []string
 		exit  int
@@ -301,6 +302,7 @@ func TestAUnitOfABadConfigOrForABadPathIsNotPrinted(t *testing.T) {
 	}{
 		{[]string{"unit", "-c", bad.ConfigFile()}, 78, `unknown key "wrokers"`},
 		{[]string{"unit", "-c", bad.ConfigFile() + ".none"}, 78, "no such file"},
+		{[]string{"unit", "-c", returned.ConfigFile()}, 78, "control character"},
 		{[]string{"unit"}, 78, "found no configuration"},
 		{[]string{"unit", "-c", good.ConfigFile(), "--at", "config.toml"}, 64, "--at"},
 		{[]string{"unit", "-c", good.ConfigFile(), "--binary", "handover"}, 64, "--binary"},

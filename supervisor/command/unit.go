@@ -42,6 +42,9 @@ func PrintUnit(w io.Writer, path string, u Unit) error {
 			return err
 		}
 	}
+	if folder := unit.Unnamable(&there, place); folder != "" && !u.User {
+		return status.Failed(status.ExitConfig, "rename it", "write a unit: found a control character in %q, which systemd cannot read in a list of folders", folder)
+	}
 	_, err = io.WriteString(w, unit.Text(&there, place))
 	return err
 }

@@ -68,6 +68,8 @@ func (u printing) made(mode string, folders []string) {
 
 // directories has systemd make the folders for a user of the moment.
 func (u printing) directories() {
+	u.note("For this service alone: systemd gives all that is in them to its user. A second one\non this machine needs folders of its own: set control.socket (such as\n" +
+		"\"/run/handover/NAME/control.sock\"), state_dir and logs, and write this unit again.")
 	modes := map[string]string{}
 	for _, mode := range []struct {
 		text    string
@@ -83,6 +85,10 @@ func (u printing) directories() {
 		if mode := modes[key]; mode != "" {
 			u.set(key+"Mode", mode)
 		}
+	}
+	if modes["RuntimeDirectory"] != "" {
+		u.note("Or a stop would take along the control sockets of others.")
+		u.set("RuntimeDirectoryPreserve", "yes")
 	}
 }
 

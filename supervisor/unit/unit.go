@@ -3,7 +3,10 @@ package unit
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"example.com/handover/supervisor/config"
 )
@@ -32,6 +35,18 @@ func Text(c *config.Config, p Place) string {
 	}
 	u.install()
 	return w.String()
+}
+
+// Unnamable returns a folder that the service writes to and no unit can name, since
+// systemd knows no escapes in lists of paths; empty: there is none.
+func Unnamable(c *config.Config, p Place) string {
+	n := needsOf(c, p)
+	for _, folder := range slices.Concat(n.private, n.shared) {
+		if strings.ContainsFunc(folder, unicode.IsControl) {
+			return folder
+		}
+	}
+	return ""
 }
 
 // printing is one unit while it is written.

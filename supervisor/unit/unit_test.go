@@ -86,12 +86,20 @@ func TestWithoutAUserOrAnythingPrivateTheServiceHasAUserOfTheMoment(t *testing.T
 	}), place)
 	expect(t, text, "DynamicUser", "yes")
 	expect(t, text, "RuntimeDirectory", "handover")
+	expect(t, text, "RuntimeDirectoryPreserve", "yes")
 	expect(t, text, "StateDirectory", "handover/site")
 	expect(t, text, "StateDirectoryMode", "0700")
 	expect(t, text, "LogsDirectory", "handover")
 	expect(t, text, "AmbientCapabilities", "CAP_NET_BIND_SERVICE")
 	expect(t, text, "ReadWritePaths")
 	expect(t, text, "ProtectProc")
+	// Two of them must not have a folder in common.
+	own := Text(site(func(c *config.Config) { c.Control.Socket = "/run/handover/site/control.sock" }), place)
+	expect(t, own, "DynamicUser", "yes")
+	expect(t, own, "RuntimeDirectory", "handover/site")
+	if !strings.Contains(text, "For this service alone") {
+		t.Errorf("got\n%s\nwant a word on a second service", text)
+	}
 }
 
 func TestWhatAUserOfTheMomentCannotDoLeavesTheServiceToRootWithoutRights(t *testing.T) {
