@@ -132,7 +132,7 @@ func newAdmin(f *os.File, log *slog.Logger, present func(context.Context) (*stat
 		tell(w, s, log)
 	})
 	a.http = &http.Server{
-		Handler: mux, ReadHeaderTimeout: adminTimeout, WriteTimeout: 2 * adminTimeout, MaxHeaderBytes: 8 << 10,
+		Handler: impatient(mux), ReadHeaderTimeout: adminTimeout, WriteTimeout: 2 * adminTimeout, MaxHeaderBytes: 8 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ConnState: func(_ net.Conn, s http.ConnState) {
 			switch s {
@@ -146,6 +146,18 @@ func newAdmin(f *os.File, log *slog.Logger, present func(context.Context) (*stat
 	// A kept connection would end with this master, under its next request.
 	a.http.SetKeepAlivesEnabled(false)
 	return a, nil
+}
+
+// impatient bounds the wait for the body of a request. None is read here, but the
+// server waits for its end before it closes the connection, for ever if it is let:
+// so many such requests would lock everybody out.
+func impatient(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(adminTimeout))
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // start accepts until leave, or finish where all connections were open: then Serve

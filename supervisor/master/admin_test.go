@@ -2,14 +2,17 @@ package master
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"example.com/handover/supervisor/page"
 	"example.com/handover/supervisor/status"
 )
 
@@ -81,5 +84,51 @@ func TestAMasterThatLeavesWithAllConnectionsOpenLogsNoFailure(t *testing.T) {
 	a.open.Wait()
 	if lines.Len() > 0 {
 		t.Errorf("got %q, want no word of a failure", &lines)
+	}
+}
+
+// TestARequestWhoseBodyNeverComesHoldsNoConnection has clients announce a body and
+// send none: on all connections that may be open they would lock everybody out.
+func TestARequestWhoseBodyNeverComesHoldsNoConnection(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for _, path := range []string{"/healthz", "/metrics", "/nothing", "/events"} {
+		synctest.Test(t, func(t *testing.T) {
+			log := slog.New(slog.DiscardHandler)
+			a, err := newAdmin(f, log, func(context.Context) (*status.Status, error) { return &status.Status{}, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = a.l.Close()
+			client, peer := net.Pipe()
+			connections := make(pipes, 1)
+			connections <- peer
+			a.l = connections
+			a.seen.Store(&presence{at: time.Now()})
+			close(a.oriented)
+			p := &pages{admin: a, log: log, places: make(chan struct{}, 1), live: func(context.Context) (<-chan *page.View, error) { return nil, errLeaving }}
+			a.mux.HandleFunc("GET "+page.Events, p.follow)
+			a.start(log)
+			begun := time.Now()
+			if _, err := io.WriteString(client, "GET "+path+" HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, client)
+			if took := time.Since(begun); took > adminTimeout {
+				t.Errorf("%s: ended after %v, want at most %v", path, took, adminTimeout)
+			}
+			_ = client.Close()
+			close(connections)
+			a.finish()
+		})
 	}
 }
