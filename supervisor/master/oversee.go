@@ -23,6 +23,7 @@ type oversight struct {
 	looked  time.Time // when it was last
 	drift   map[string]drifted
 	watcher *watch.Watcher // nil unless [tls] reload = "watch"
+	retried time.Time      // when a look had done what the watcher seemed to have missed
 }
 
 // drifted is a certificate of which something else lies on disk.
@@ -121,11 +122,22 @@ func (m *master) sawDisk(found map[string]cert.Difference, now time.Time) {
 		}
 		drift[name] = drifted{d, known.since}
 	}
-	if m.watcher != nil && len(drift) > 0 {
-		m.rotateAsked(newRotation(byWatch, nil)) // the net under the watcher
-	}
 	m.drift = drift
+	if m.missed() {
+		m.rotateAsked(newRotation(byWatch, nil))
+	}
 	m.sayExpiry(now)
+}
+
+// missed is the net under the watcher: it says whether this look has found what is
+// to be tried. Once a minute, however often the disk is read for those who look at
+// the status page: they must not have a refusal tried again and again.
+func (o *oversight) missed() bool {
+	if o.watcher == nil || len(o.drift) == 0 || o.looked.Sub(o.retried) < lookEvery {
+		return false
+	}
+	o.retried = o.looked
+	return true
 }
 
 // found is what the last look has found.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"time"
 
@@ -204,8 +205,14 @@ func (m *master) idle(r status.Reload) bool {
 		return false
 	}
 	last := m.last()
-	return r.Unchanged || last != nil && r.Error != "" && last.Record.Error == r.Error
+	return r.Unchanged || last != nil && r.Error != "" && timeless(last.Record.Error) == timeless(r.Error)
 }
+
+// durations are what differs in a refusal that is the same: a certificate is not
+// valid for another day, and a second later for a second less.
+var durations = regexp.MustCompile(`\b([0-9]+h)?([0-9]+m)?[0-9.]+(s|ms|µs)\b`)
+
+func timeless(text string) string { return durations.ReplaceAllString(text, "") }
 
 // last returns the one that ended last; nil if there was none.
 func (m *master) last() *reload {
