@@ -147,7 +147,7 @@ func lifetime(c status.Certificate, level string, now time.Time) bar {
 	}
 	share := 100
 	if whole > 0 {
-		share = max(1, min(100, int(100*left/whole)))
+		share = max(1, min(100, int(100*left.Seconds()/whole.Seconds()))) // a hundred times three years is no Duration
 	}
 	return bar{level, fmt.Sprintf("%s of %s left", days(left), days(whole)), share}
 }

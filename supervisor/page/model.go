@@ -33,6 +33,7 @@ type model struct {
 	Timeline    []entry
 	Reloads     []reload
 	Workers     []worker
+	MoreWorkers string // how many are not shown; empty: none
 	Failing     []failing
 	Certificates
 	Facts []figure
@@ -45,9 +46,16 @@ type figure struct{ Name, Value, Note string }
 type notice struct{ Level, Title, Text, Hint, Link string }
 
 func describe(s *status.Status, now time.Time) *model {
+	if s.LastReload != nil { // of which all is kept
+		own, last := *s, s.LastReload.Brief()
+		s, own.LastReload = &own, &last
+	}
 	m := &model{
 		Timeline: timeline(s, now), Reloads: reloads(s, now), Workers: workers(s, now), Failing: failings(s, now),
 		Certificates: certificates(s, now),
+	}
+	if more := len(s.Workers) - len(m.Workers); more > 0 {
+		m.MoreWorkers = number(more)
 	}
 	m.Attention = attention(s, now)
 	m.Sign, m.State = standing(s)
@@ -81,12 +89,18 @@ func word(s *status.Status) string {
 			return fmt.Sprintf("A new master is starting. Generation %d serves on.", s.Draining[n-1].Generation)
 		}
 		return "The service is starting."
+	case s.State == "stopping" && serving(s) > 0:
+		return "The service is stopping. Clients are served until it drains."
 	case s.State == "stopping":
 		return "The service is stopping."
-	case s.CurrentReload != nil:
-		return fmt.Sprintf("A %s is under way. Generation %d serves.", noun(*s.CurrentReload), s.Generation)
 	}
 	text := fmt.Sprintf("Generation %d serves.", s.Generation)
+	if serving(s) == 0 {
+		text = "No worker serves."
+	}
+	if s.CurrentReload != nil {
+		return fmt.Sprintf("A %s is under way. %s", noun(*s.CurrentReload), text)
+	}
 	r := s.LastReload
 	switch {
 	case r == nil:
@@ -137,7 +151,7 @@ func figures(s *status.Status, now time.Time) []figure {
 	for _, d := range s.Draining {
 		open += held(d)
 	}
-	list := []figure{{"Generation", generation(s), "serves"}, {"PID", fmt.Sprint(s.Pid), "never changes"}}
+	list := []figure{{"Generation", generation(s), does(s)}, {"PID", fmt.Sprint(s.Pid), "never changes"}}
 	if !s.Started.IsZero() {
 		list = append(list, figure{"Uptime", long(now.Sub(s.Started)), "since " + s.Started.UTC().Format("02 Jan 15:04 MST")})
 	}
@@ -154,6 +168,17 @@ func generation(s *status.Status) string {
 		return "–"
 	}
 	return fmt.Sprint(s.Generation)
+}
+
+func does(s *status.Status) string {
+	switch {
+	case s.State == booting:
+		return "starts"
+	case serving(s) == 0:
+		return "does not serve"
+	default:
+		return "serves"
+	}
 }
 
 func facts(s *status.Status) []figure {

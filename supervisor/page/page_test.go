@@ -190,6 +190,7 @@ func TestThousandsOfCertificatesAndWorkersMakeABoundedPage(t *testing.T) {
 		t.Errorf("got %d bytes, %v; want at most 1 MiB", b.Len(), err)
 	}
 	expect(t, shown(t, s), "certificates", "certificate 4321 another waits on disk", "and 4 977 more")
+	expect(t, shown(t, s), "workers", "and 4 746 more")
 }
 
 func TestAStreamSendsWhatHasChangedAlone(t *testing.T) {
@@ -225,8 +226,39 @@ func TestAServiceThatBootsOrStopsIsShown(t *testing.T) {
 	expect(t, again, "timeline", "Generation 5 starts", "Generation 4 serves until it is relieved 1 worker.")
 	quiet := sample()
 	quiet.Workers = nil
-	expect(t, shown(t, quiet), "now", "Not serving")
+	expect(t, shown(t, quiet), "now", "Not serving", "No worker serves. The last reload was done.", "Generation 4 does not serve")
 	expect(t, shown(t, quiet), "attention", "No worker serves")
+	quiet.State, quiet.CurrentReload = "reloading", &status.Reload{ID: "e1", Kind: status.KindReload}
+	expect(t, shown(t, quiet), "now", "A reload is under way. No worker serves.")
+	leaving := sample()
+	leaving.State = "stopping"
+	expect(t, shown(t, leaving), "now", "Stopping", "The service is stopping. Clients are served until it drains.")
+	expect(t, shown(t, leaving), "timeline", "Generation 4 serves until it drains for a stop")
+	leaving.Workers[0].State = "draining"
+	expect(t, shown(t, leaving), "now", "Stopping", "The service is stopping. Generation")
+	expect(t, shown(t, leaving), "timeline", "Generation 4 drains for a stop")
+}
+
+func TestABarShowsTheShareOfLongLivesToo(t *testing.T) {
+	t.Parallel()
+	for years, want := range map[int]int{1: 50, 5: 50, 10: 50, 100: 50} {
+		half := time.Duration(years) * 365 * day / 2
+		c := status.Certificate{NotBefore: now.Add(-half), NotAfter: now.Add(half), ChainNotAfter: now.Add(half)}
+		if got := lifetime(c, well, now); got.Percent != want {
+			t.Errorf("%d years, half of them left: got %d %%, want %d", years, got.Percent, want)
+		}
+	}
+}
+
+func TestALongErrorMakesABoundedPage(t *testing.T) {
+	t.Parallel()
+	s := sample()
+	s.LastReload.Outcome, s.LastReload.Error = status.OutcomeFailed, strings.Repeat("every problem of a config ", 1<<16)
+	s.Recent[0] = s.LastReload.Brief()
+	var b strings.Builder
+	if err := Write(&b, Of(s, now)); err != nil || b.Len() > 64<<10 {
+		t.Errorf("got %d bytes, %v; want at most 64 KiB", b.Len(), err)
+	}
 }
 
 func TestTimesAreShownInTheUnitsThatMatter(t *testing.T) {

@@ -101,6 +101,8 @@ func current(s *status.Status, now time.Time) entry {
 	switch {
 	case s.State == booting:
 		e.Level, e.Label = busy, "starts"
+	case s.State == "stopping" && serving(s) > 0:
+		e.Level, e.Label = warn, "serves until it drains for a stop"
 	case s.State == "stopping":
 		e.Level, e.Label = warn, "drains for a stop"
 	case serving(s) == 0:
