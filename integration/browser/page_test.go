@@ -1,7 +1,12 @@
 package browser
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	neturl "net/url"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -228,4 +233,38 @@ func TestThePageSaysWhenNobodyAnswersAnyMore(t *testing.T) {
 	if got := b.value("window.loaded"); got != "once" {
 		t.Errorf("window.loaded is %q: the page was loaded again", got)
 	}
+}
+
+// behindProxy serves the page under another path, until the proxy has nobody to ask
+// any more.
+func behindProxy(t *testing.T, s service) (url string, down func()) {
+	t.Helper()
+	to, err := neturl.Parse(s.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var gone atomic.Bool
+	forward := http.StripPrefix("/watch", httputil.NewSingleHostReverseProxy(to))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gone.Load() {
+			http.Error(w, "nobody there", http.StatusBadGateway)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL + "/watch/", func() { gone.Store(true); server.CloseClientConnections() }
+}
+
+func TestBehindAProxyThePageIsLiveAndSaysWhenTheServiceIsGone(t *testing.T) {
+	t.Parallel()
+	s := start(t, harness.Config{Workers: 1})
+	b := browse(t)
+	url, down := behindProxy(t, s)
+	b.do(chromedp.Navigate(url))
+	pulse := `document.getElementById("pulse").innerText`
+	b.until("live", pulse, is("live"))
+	b.until("title", "document.title", is("Serving, generation 1 – Handover"))
+	down()
+	b.until("gone", pulse, has("no answer"))
 }

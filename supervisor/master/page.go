@@ -98,6 +98,7 @@ func (p *pages) follow(w http.ResponseWriter, r *http.Request) {
 	p.await(ctx)
 	views, err := p.live(ctx)
 	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep what is sent until there is much of it
 	out := http.NewResponseController(w)
 	_, _ = io.WriteString(w, page.Greeting)
 	stream := page.NewStream(w)

@@ -91,10 +91,9 @@ let timer = 0;
 async function poll() {
   try {
     const answer = await fetch("./", { cache: "no-store" });
-    if (answer.ok) {
-      apply(await answer.text());
-      link("polled", "every 5 s");
-    }
+    if (!answer.ok) throw new Error("status " + answer.status); // of a proxy, or a master that hangs
+    apply(await answer.text());
+    link("polled", "every 5 s");
   } catch {
     link("lost", "no answer: as it was before");
   }
