@@ -213,6 +213,14 @@ func (a *admin) leave(last *status.Status) {
 	a.part()
 }
 
+// leaveAdmin leaves to a successor, if there is an address: to say what is known of
+// thousands of certificates and workers takes a while, and clients wait.
+func (m *master) leaveAdmin() {
+	if m.admin != nil {
+		m.admin.leave(m.present())
+	}
+}
+
 // finish waits for the answers under way once the loop has ended. Shutdown would
 // drop a request that is still arriving.
 func (a *admin) finish() {

@@ -242,7 +242,7 @@ func (m *master) publish() *status.Status {
 		counters := m.counters.Slot(w.Slot)
 		s.Requests += counters.Requests.Load()
 		s.Workers = append(s.Workers, status.Worker{
-			Slot: w.Slot, Pid: p.process.Pid, Generation: m.generation, State: workerState(w.State),
+			Slot: w.Slot, Pid: p.process.Pid, Generation: m.generation, State: workerState(w.State, m.machine.State()),
 			Requests: counters.Requests.Load(), Connections: counters.Connections.Load(), RSS: residentSize(p.process.Pid), Restarts: w.Restarts,
 			Health: p.vital.health, LastEnd: m.lastEnds[w.Slot],
 		})
@@ -289,13 +289,15 @@ func (m *master) stateName() string {
 	}
 }
 
-func workerState(s pool.State) string {
-	switch s {
-	case pool.Starting:
+// workerState is the pool's word for a worker, but in the drain of a stop, of which
+// the pool is not told.
+func workerState(s pool.State, of handover.State) string {
+	switch {
+	case s == pool.Starting:
 		return "starting"
-	case pool.Proving, pool.Proved:
+	case s == pool.Proving, s == pool.Proved:
 		return "proving"
-	case pool.Serving, pool.Spent:
+	case pool.Serves(s) && of != handover.Stopping:
 		return "serving"
 	default:
 		return "draining"

@@ -45,7 +45,6 @@ func (m *master) view(now time.Time) *page.View {
 	if s.State == stateBooting {
 		m.recall(s)
 	}
-	withDisk(s.Certificates, found(m.drift), m.drift, now)
 	return page.Of(s, now)
 }
 

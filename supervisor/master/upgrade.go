@@ -303,7 +303,7 @@ func (m *master) handOn() {
 		_ = m.successor.handoff.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = m.successor.handoff.Write(words)
 	}
-	m.admin.leave(m.present())
+	m.leaveAdmin()
 	m.dropListeners()
 	endPipes()
 	m.leave(0)
