@@ -22,6 +22,9 @@ const (
 	shownApart = 100 * time.Millisecond
 	shownBusy  = 900 * time.Millisecond
 	shownRest  = 1900 * time.Millisecond
+	// shownShare is how many times as long as a look at the service took the next one
+	// waits.
+	shownShare = 20
 	// lookSoon is how old a look at the disk may be while somebody looks at the page.
 	lookSoon = 5 * time.Second
 )
@@ -29,9 +32,12 @@ const (
 // live is what the loop knows of those who look at the status page.
 type live struct {
 	viewers []*viewer
-	asked   time.Time // when anybody looked last
-	shown   time.Time // when the viewers were told last
-	gist    string    // what they were told, without its numbers
+	asked   time.Time     // when anybody looked last
+	shown   time.Time     // when the viewers were told last
+	gist    string        // what they were told, without its numbers
+	looked  time.Time     // when it was last found out what has changed
+	cost    time.Duration // of that
+	behind  bool          // something may have changed since
 }
 
 // viewer follows the page. Its channel holds the newest view only, so that one who
@@ -84,13 +90,20 @@ func (m *master) attendPage(ctx context.Context, now time.Time) <-chan *page.Vie
 	return v.views
 }
 
-// show tells the viewers what has changed.
+// show tells the viewers what has changed. Most of the loop's time is for others:
+// what a thousand workers are doing takes a while to find out, and while they are
+// replaced each of them has it change.
 func (m *master) show(now time.Time) {
 	l := &m.live
 	if len(l.viewers) == 0 {
 		return
 	}
 	l.asked = now
+	if l.behind = now.Before(l.next()); l.behind {
+		return
+	}
+	begun := time.Now()
+	defer func() { l.looked, l.cost = now, time.Since(begun) }()
 	since, gist := now.Sub(l.shown), m.gist()
 	apart := shownRest
 	switch {
@@ -113,13 +126,16 @@ func (m *master) show(now time.Time) {
 	}
 }
 
-// showDue returns when show has something to tell that it has held back; zero: the
-// next turn of the loop is soon enough.
+// next is when show looks again.
+func (l *live) next() time.Time { return l.looked.Add(max(shownApart, shownShare*l.cost)) }
+
+// showDue returns when show is to look at what it has passed over; zero: the next
+// turn of the loop is soon enough.
 func (m *master) showDue() time.Time {
-	if len(m.live.viewers) == 0 || m.gist() == m.live.gist {
+	if len(m.live.viewers) == 0 || !m.live.behind {
 		return time.Time{}
 	}
-	return m.live.shown.Add(shownApart)
+	return m.live.next()
 }
 
 // gist is all that a viewer is to see at once, numbers that tick apart.
