@@ -236,6 +236,7 @@ func TestTheCauseOfAnEndIsToldApart(t *testing.T) {
 		t.Errorf("a starting worker: got %q, want %q", got, pool.Unborn)
 	}
 	s.pool.Scale(s.now, 1)
+	s.happens(2, pool.Left) // as it says whoever told it to
 	if got := s.pool.Cause(2); got != pool.Asked {
 		t.Errorf("a retired worker: got %q, want %q", got, pool.Asked)
 	}

@@ -229,7 +229,7 @@ func (p *Pool) step(now time.Time, w *Worker, t Trigger, reason string) []Action
 		actions = append(actions, Action{o, w.Slot})
 	}
 	w.silent = w.silent || next == Hung
-	w.left = w.left || next == Draining && t == Left
+	w.left = w.left || from != Draining && next == Draining && t == Left // one that was told to says so too
 	w.recycled = w.recycled || next == Draining && from == Spent && t == Retired
 	if next == Serving && from != Serving {
 		w.Since, w.alive = now, now
