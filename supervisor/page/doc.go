@@ -20,6 +20,13 @@
 // Why the live region holds one sentence without a number that ticks: it is read
 // aloud at each change.
 //
+// Why any name in Host is answered: a proxy, a tunnel and a cluster each call the
+// address by a name of their own, and a list of them would be one more thing to be
+// wrong. So a page from elsewhere, in a browser that can reach the address, may have
+// its own name resolve to it (DNS rebinding) and read, but not change, what is here
+// and in the metrics. Who minds has the address be a unix socket, or has a proxy ask
+// who comes.
+//
 // Why it has no build step: a stylesheet and a hundred lines of script are read
 // as they lie here.
 package page
