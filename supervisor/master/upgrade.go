@@ -332,19 +332,3 @@ func (m *master) forgetGeneration(generation int) {
 		m.anchor.forget(ofGeneration(name, generation))
 	}
 }
-
-// reporter is the successor's side: it tells the predecessor what it does.
-type reporter struct{ file *os.File }
-
-func (r *reporter) step(s status.Step) { r.write(reportLine{Step: &s}) }
-func (r *reporter) fail(f failure)     { r.write(reportLine{Fail: &f}) }
-
-func (r *reporter) write(line reportLine) {
-	if r.file == nil {
-		return
-	}
-	if b, err := json.Marshal(line); err == nil {
-		_ = r.file.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = r.file.Write(append(b, '\n'))
-	}
-}
