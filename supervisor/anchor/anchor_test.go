@@ -2,6 +2,7 @@ package anchor_test
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -338,15 +339,15 @@ func TestActivatedSocketsAreStored(t *testing.T) {
 	}
 	defer func() { _ = file.Close() }()
 	long := strings.Repeat("x", 255)
-	names := []string{"app.socket", "listen.6162", "listen.web", "", "listen.", long, "listen.6162"}
+	names := []string{"app.socket", "listen.613a31", "listen.8443", "", "listen.", long, "listen.613a31"}
 	r := begin(t, setting{
 		path: "/bin/sh", args: []string{"sh", "-c", `LISTEN_PID=$$ exec "$0"`, executable(t)},
 		env:    []string{fmt.Sprintf("LISTEN_FDS=%d", len(names)), "LISTEN_FDNAMES=" + strings.Join(names, ":")},
 		change: func(c *exec.Cmd) { c.ExtraFiles = slices.Repeat([]*os.File{file}, len(names)) },
 	})
 	want := []string{
-		"activated.0.app.socket", "activated.2.listen.web", "activated.3", "activated.4.listen.", "activated.5." + long[:200],
-		"listen.6162", // of two with one name the second counts
+		"activated.0.app.socket", "activated.2.listen.8443", "activated.3", "activated.4.listen.", "activated.5." + long[:200],
+		"listen.613a31", // of two with one name the second counts
 		wire.DescriptorMailboxRead, wire.DescriptorMailboxWrite, wire.DescriptorNotify, wire.DescriptorStop,
 	}
 	m := r.ready()
@@ -355,6 +356,32 @@ func TestActivatedSocketsAreStored(t *testing.T) {
 		if !slices.Equal(m.Descriptors, want) {
 			t.Errorf("descriptors: got %q, want %q", m.Descriptors, want)
 		}
+	}
+}
+
+func TestOnlyWhatWasPassedIsTakenForASocket(t *testing.T) {
+	t.Parallel()
+	file, err := os.Create(filepath.Join(t.TempDir(), "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	for announced, want := range map[int]string{1: "activated.0", 100: "activated.0", math.MaxInt: "activated.0", 0: "", -1: ""} {
+		r := begin(t, setting{
+			path: "/bin/sh", args: []string{"sh", "-c", `LISTEN_PID=$$ exec "$0"`, executable(t)},
+			env:    []string{fmt.Sprintf("LISTEN_FDS=%d", announced)},
+			change: func(c *exec.Cmd) { c.ExtraFiles = []*os.File{file} },
+		})
+		m := r.ready()
+		got := strings.Join(slices.DeleteFunc(m.Descriptors, func(name string) bool { return !strings.HasPrefix(name, "activated.") }), " ")
+		if got != want {
+			t.Errorf("LISTEN_FDS=%d: got %q, want %q", announced, got, want)
+		}
+		r.signal(syscall.SIGTERM)
+		m.do("stopped")
+		m.do("say STOPPING=1")
+		m.leave(0)
+		r.exit(0)
 	}
 }
 
@@ -372,7 +399,7 @@ func TestASocketThatCameBackFromSystemdIsRemovedInTheEnd(t *testing.T) {
 	}
 	r := begin(t, setting{
 		path: "/bin/sh", args: []string{"sh", "-c", `LISTEN_PID=$$ exec "$0"`, executable(t)},
-		env:    []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=listen.6162"},
+		env:    []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=listen.613a31"},
 		change: func(c *exec.Cmd) { c.ExtraFiles = []*os.File{file} },
 	})
 	m := r.ready()

@@ -79,7 +79,6 @@ func newLoop(o Options, caught signalChannels) (*loop, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become subreaper: %v", err)
 	}
-	closeInheritedOnExec()
 	if o.Env == nil {
 		o.Env = os.Environ()
 	}
@@ -90,6 +89,12 @@ func newLoop(o Options, caught signalChannels) (*loop, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	env := readEnvironment(o.Env, os.Getpid())
+	if announced := env.activated; announced > 0 {
+		if env.activated = passed(announced); env.activated < announced {
+			o.Log.Warn("fewer sockets were passed than LISTEN_FDS says", "passed", env.activated, "announced", announced)
+		}
+	}
+	closeInheritedOnExec()
 	path, err := absolute(o.Args[0], env.path)
 	if err != nil {
 		return nil, fmt.Errorf("find %q: %v", o.Args[0], err)

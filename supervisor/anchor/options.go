@@ -1,6 +1,7 @@
 package anchor
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"log/slog"
@@ -104,15 +105,15 @@ func readEnvironment(env []string, pid int) environment {
 
 // activatedName returns the name under which a descriptor from systemd is
 // stored: its own if it came back from systemd's store, else a number and what
-// systemd calls it. A socket unit may be called anything, "listen.web" too; masters
-// spell the rest of theirs in hexadecimal digits.
+// systemd calls it. A socket unit may be called anything, "listen.8443" too; masters
+// spell the address in theirs, which has a colon, in hexadecimal digits.
 func (e environment) activatedName(i int) string {
 	name := "activated." + strconv.Itoa(i)
 	if i >= len(e.names) || e.names[i] == "" {
 		return name
 	}
 	rest, relayed := strings.CutPrefix(e.names[i], relayedNames)
-	if _, err := hex.DecodeString(rest); relayed && rest != "" && err == nil {
+	if address, err := hex.DecodeString(rest); relayed && err == nil && bytes.ContainsRune(address, ':') {
 		return e.names[i]
 	}
 	return name + "." + e.names[i][:min(len(e.names[i]), maxGivenName)]

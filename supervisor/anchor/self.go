@@ -52,6 +52,20 @@ func tame() {
 	debug.SetGCPercent(20)
 }
 
+// passed returns how many of the announced descriptors are there. It must be asked
+// before closeInheritedOnExec: what came through exec is not closed by it, and all that
+// this process has opened itself is. To take one of those for a socket and close it
+// with the store would end the runtime.
+func passed(announced int) int {
+	for i := range announced {
+		flags, err := unix.FcntlInt(uintptr(wire.FirstDescriptor+i), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC != 0 {
+			return i
+		}
+	}
+	return announced
+}
+
 // closeInheritedOnExec keeps what this process was given from its masters,
 // which get what they need by name.
 func closeInheritedOnExec() {
