@@ -65,11 +65,13 @@ func (h *holding) passedIn(f *os.File) bool {
 }
 
 // takeActivated returns a duplicate of the passed socket that serves address, or
-// nil. Of several the one for both families is the first choice.
+// nil. Of several the one for both families is the first choice. One that another
+// address has is not taken again: a name that resolves to the same would serve
+// plaintext where the other serves TLS.
 func (h *holding) takeActivated(address string) (*os.File, error) {
 	var found *activated
 	for _, a := range h.activated() {
-		if fault, _ := a.fault(); fault == "" && a.serves(address) && (found == nil || a.both && !found.both) {
+		if fault, _ := a.fault(); fault == "" && a.serves(address) && (found == nil || a.both && !found.both) && !h.uses(a) {
 			found = &a
 		}
 	}
@@ -139,7 +141,7 @@ func (m *master) sayUnused() {
 		before = append(before, addressOf(name))
 	}
 	for _, a := range m.hold.activated() {
-		if fault, _ := a.fault(); fault != "" || m.uses(a) {
+		if fault, _ := a.fault(); fault != "" || m.hold.uses(a) {
 			continue
 		}
 		if m.generation > 1 && !slices.ContainsFunc(before, a.serves) {
@@ -155,9 +157,9 @@ func (m *master) sayUnused() {
 }
 
 // uses says whether a is one of the sockets that are listened on.
-func (m *master) uses(a activated) bool {
+func (h *holding) uses(a activated) bool {
 	own, err := a.file.Stat()
-	for name, f := range m.hold.files {
+	for name, f := range h.files {
 		if err != nil || f == nil || !strings.HasPrefix(name, prefixListen) && !strings.HasPrefix(name, prefixAdmin) {
 			continue
 		}

@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -148,6 +149,50 @@ func TestAUnixSocketIsReachedByItsPathAlone(t *testing.T) {
 	}
 }
 
+func TestWhoeverHasTooManyClientsWaitingListens(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "web.sock")
+	f := boundUnix(t, path)
+	if err := unix.Listen(wire.Descriptor(f), 0); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		client, err := net.Dial("unix", path)
+		if err != nil {
+			if !errors.Is(err, unix.EAGAIN) {
+				t.Fatal(err)
+			}
+			break
+		}
+		defer func() { _ = client.Close() }()
+	}
+	if !answered(path) {
+		t.Error("got nobody, want somebody who listens")
+	}
+	if err := removeStale(path); !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("got %v, want an address in use", err)
+	}
+}
+
+func TestNoSocketIsTakenForTwoAddresses(t *testing.T) {
+	t.Parallel()
+	f, port := bound(t, "tcp4", "127.0.0.1")
+	h := held(f)
+	for address, want := range map[string]bool{"127.0.0.1:" + port: true, "[::ffff:127.0.0.1]:" + port: false} {
+		delete(h.files, listenName("127.0.0.1:"+port))
+		if !want {
+			h.files[listenName("127.0.0.1:"+port)] = f
+		}
+		got, err := h.takeActivated(address)
+		if err != nil || (got != nil) != want {
+			t.Errorf("%q: got %v, %v, want taken: %v", address, got, err, want)
+		}
+		if got != nil {
+			_ = got.Close()
+		}
+	}
+}
+
 // held is a holding of what a service manager has passed.
 func held(files ...*os.File) *holding {
 	h := &holding{files: map[string]*os.File{}}
@@ -245,8 +290,8 @@ func TestOfSeveralSocketsTheOneForBothFamiliesIsTaken(t *testing.T) {
 	}
 	h.files[listenName(":"+port)] = taken(":" + port)
 	list := h.activated()
-	if !m.uses(list[0]) || m.uses(list[1]) || !m.answers(list[1].local) {
-		t.Errorf("got used %v and %v, want the first alone, and the second known to mean the same address", m.uses(list[0]), m.uses(list[1]))
+	if !h.uses(list[0]) || h.uses(list[1]) || !m.answers(list[1].local) {
+		t.Errorf("got used %v and %v, want the first alone, and the second known to mean the same address", h.uses(list[0]), h.uses(list[1]))
 	}
 	if !h.passedIn(h.files[listenName(":"+port)]) {
 		t.Error("got a socket of our own, want the service manager's")

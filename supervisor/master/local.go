@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -100,6 +101,16 @@ func samePath(a, b string) bool {
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
+// answered says whether somebody listens on a unix socket: also who has so many clients
+// waiting that the kernel lets in no more.
+func answered(path string) bool {
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err == nil || errors.Is(err, unix.EAGAIN)
+}
+
 // siocunixfile is the ioctl that opens the file to which a unix socket is bound.
 const siocunixfile = 0x89e0
 
@@ -113,11 +124,7 @@ func reached(fd int, path string) bool {
 	}
 	bound, err := unix.IoctlRetInt(fd, siocunixfile)
 	if err != nil {
-		conn, err := net.Dial("unix", path)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
+		return answered(path)
 	}
 	f := os.NewFile(uintptr(bound), path)
 	defer func() { _ = f.Close() }()

@@ -226,9 +226,11 @@ func removeStale(path string) error {
 	conn, err := net.Dial("unix", path)
 	if err == nil {
 		_ = conn.Close()
-		return syscall.EADDRINUSE
 	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	switch {
+	case err == nil, errors.Is(err, syscall.EAGAIN): // the latter: more clients wait there than may
+		return syscall.EADDRINUSE
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return os.Remove(path)
 	}
 	return nil
