@@ -145,7 +145,10 @@ func (m *master) lookCutOver() {
 		r.Record.Outcome = status.OutcomeDone
 	}
 	// Not before: "systemctl reload" ends with it, and promises what this reload does.
-	m.anchor.say(notify.Message{Ready: true, Status: m.statusLine()})
+	// Nor if it is the one of a killed master, which only now begins again.
+	if m.current != nil || !m.machine.Pending() {
+		m.anchor.say(notify.Message{Ready: true, Status: m.statusLine()})
+	}
 	m.step(handover.CutOver)
 }
 

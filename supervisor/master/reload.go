@@ -199,9 +199,10 @@ func (m *master) conclude() {
 }
 
 // idle says whether a rotation that nobody waits for came to what is known
-// already: nothing new, or the same refusal as before.
+// already: nothing new, or the same refusal as before. The end of a reload is always
+// told: the service manager has heard of its begin.
 func (m *master) idle(r status.Reload) bool {
-	if r.AskedBy != byWatch && r.AskedBy != byDeferral {
+	if r.Kind == status.KindReload || r.AskedBy != byWatch && r.AskedBy != byDeferral {
 		return false
 	}
 	last := m.last()
