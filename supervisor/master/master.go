@@ -63,6 +63,7 @@ type master struct {
 	ends       ends      // of the own generation's pipes
 	created    []string  // unix sockets that the service made
 	createdNow []string  // paths that this generation made
+	lent       []string  // those of created whose sockets the service manager has kept
 	fresh      []string  // names of descriptors that this generation opened
 	releasedBy time.Time // when the service manager has closed what it was told to forget; zero: nothing
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -141,10 +142,14 @@ func (m *master) removeDrained() {
 	m.removeControl()
 }
 
-// removeCreated removes every path that is this service's own.
+// removeCreated removes every path that is this service's own. One that leads to a
+// socket in the service manager's store is left: clients wait there for the next start,
+// which could not keep a socket without its path.
 func (m *master) removeCreated() {
 	for _, path := range m.created {
-		_ = os.Remove(path)
+		if !slices.Contains(m.lent, path) {
+			_ = os.Remove(path)
+		}
 	}
 	m.removeControl()
 }

@@ -33,7 +33,7 @@ func (m *master) judgeStored() {
 		named := at.path != ""
 		if wanted[name] && at.serves(addressOf(name)) && (!named || reached(wire.Descriptor(f), at.path)) {
 			if named {
-				m.created = append(m.created, at.path)
+				m.created, m.lent = append(m.created, at.path), append(m.lent, at.path)
 			}
 			continue
 		}
