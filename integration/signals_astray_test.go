@@ -155,6 +155,19 @@ func TestATERMThatFollowsACommandToStopIsStillOneGracefulStop(t *testing.T) {
 	calm(t, i)
 }
 
+func TestATERMThatFollowsACommandToStopQuicklyKillsNobody(t *testing.T) {
+	t.Parallel()
+	i := harness.Start(t, harness.Config{Workers: 1, UnixToo: true, GracefulTimeout: "60s"})
+	defer asking(t, i, "/slow?d=60s").Close()
+	halt(t, i.Until(t, "settled", within, harness.Settled).Workers[0].Pid) // which takes the whole time that it has
+	ok(t, i.Do("stop", "--quick"))
+	i.Signal(syscall.SIGTERM)
+	stopped(t, i, within)
+	if text := i.Printed(); strings.Contains(text, "descendant killed") {
+		t.Errorf("printed %q, want nobody killed by the anchor", text)
+	}
+}
+
 func TestASecondTERMCutsAStopByCommandShort(t *testing.T) {
 	t.Parallel()
 	i := harness.Start(t, harness.Config{Workers: 1, GracefulTimeout: "5m"})

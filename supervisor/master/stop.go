@@ -57,9 +57,8 @@ func (m *master) stopService(quick bool) {
 	signal := syscall.SIGTERM
 	if quick {
 		signal = syscall.SIGQUIT
-	} else {
-		m.anchor.say(notify.Message{Command: true})
 	}
+	m.anchor.say(notify.Message{Command: true})
 	if pid := anchorPid(); os.Getppid() != pid || syscall.Kill(pid, signal) != nil {
 		m.stopAsked(quick)
 	}

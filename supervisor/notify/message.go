@@ -23,7 +23,7 @@ type Message struct {
 	// Between master and anchor alone. An anchor that does not know them does
 	// without: it tells systemd READY=1 twice, or takes a second stop for impatience.
 	Pending bool // X_PENDING=1: this READY=1 concerns the anchor; for others another follows
-	Command bool // X_COMMAND=1: the SIGTERM that comes with it is a command's
+	Command bool // X_COMMAND=1: the signal to stop that comes with it is a command's
 }
 
 // Encode returns the datagram.
