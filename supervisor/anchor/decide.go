@@ -202,7 +202,7 @@ func (m *machine) said(pid int, message notify.Message) {
 	}
 	m.commanded = m.commanded || message.Command
 	if message.Reloading && !m.stopping {
-		tell.Reloading = true
+		tell.Reloading, tell.Since = true, message.Since
 	}
 	if message.Ready {
 		if message.MainPID != 0 {

@@ -37,25 +37,25 @@ func openSystemd(address string) (*systemd, error) {
 }
 
 // send tells systemd. Type=notify-reload wants RELOADING=1 and the time in one
-// datagram; MAINPID= is never sent, for it never changes.
+// datagram, which a master of the release before does not say; MAINPID= is never
+// sent, for it never changes.
 func (s *systemd) send(message notify.Message, fd int) error {
 	if s == nil {
 		return nil
 	}
 	message.MainPID, message.StopTimeout, message.Pending, message.Command = 0, 0, false, false
-	text := message.Encode()
-	if message.Reloading {
+	if message.Reloading && message.Since == 0 {
 		var now unix.Timespec
 		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 			return err
 		}
-		text = fmt.Appendf(text, "MONOTONIC_USEC=%d\n", now.Nano()/1000)
+		message.Since = time.Duration(now.Nano())
 	}
 	var rights []byte
 	if fd >= 0 {
 		rights = unix.UnixRights(fd)
 	}
-	return unix.Sendmsg(s.fd, text, rights, s.peer, unix.MSG_NOSIGNAL)
+	return unix.Sendmsg(s.fd, message.Encode(), rights, s.peer, unix.MSG_NOSIGNAL)
 }
 
 func (s *systemd) close() {

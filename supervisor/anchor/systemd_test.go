@@ -72,6 +72,8 @@ func TestSystemdHearsWhatConcernsItAndNeverMAINPID(t *testing.T) {
 	if len(lines) != 2 || lines[0] != "RELOADING=1" || !strings.HasPrefix(lines[1], "MONOTONIC_USEC=") {
 		t.Errorf("got %q, want RELOADING=1 and MONOTONIC_USEC= in one datagram", lines)
 	}
+	m.do("say RELOADING=1 MONOTONIC_USEC=17") // when it began, not when the anchor heard
+	systemd.want("RELOADING=1 MONOTONIC_USEC=17", 0)
 	m.do("say READY=1")
 	systemd.want("READY=1", 0)
 	m.do("say FDSTOREREMOVE=1 FDNAME=listen.a")

@@ -43,8 +43,8 @@ func TestAKilledMastersReloadIsNotOverForTheServiceManagerBeforeItBeginsAgain(t 
 	m.step(handover.ReloadAsked)
 	m.lookCutOver()
 	packet, err := anchor.Receive()
-	if got := string(packet.Data); err != nil || !strings.HasPrefix(got, "RELOADING=1\n") {
-		t.Errorf("got %q, %v, want RELOADING=1 and no READY=1 before it", got, err)
+	if got := string(packet.Data); err != nil || !strings.HasPrefix(got, "RELOADING=1\nMONOTONIC_USEC=") {
+		t.Errorf("got %q, %v, want RELOADING=1 with its time and no READY=1 before it", got, err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/supervisor/notify"
 	"example.com/handover/supervisor/status"
+	"golang.org/x/sys/unix"
 )
 
 // Who asks for a reload.
@@ -131,7 +132,8 @@ func (m *master) reloadAsked(askedBy string, allow []string) *reload {
 // check begins to judge what lies on disk.
 func (m *master) check() {
 	m.current, m.next = m.next, nil
-	m.anchor.say(notify.Message{Reloading: true, Status: "reloading"})
+	// What systemd asks for later than this is not answered by it, however late it hears.
+	m.anchor.say(notify.Message{Reloading: true, Since: monotonic(), Status: "reloading"})
 	load, q := m.options.Load, question{served: m.bundle, known: m.bundle, held: m.held, allow: m.current.Allow}
 	go func() {
 		var j judgement
@@ -143,6 +145,14 @@ func (m *master) check() {
 		j.readCertificates(q)
 		m.post(func() { m.checked(j) })
 	}()
+}
+
+// monotonic is the time by which a service manager orders what it asks for and what
+// it is told; 0 if the kernel does not say.
+func monotonic() time.Duration {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
+	return time.Duration(now.Nano())
 }
 
 // checked goes on after the judgement: to the upgrade, or back to serving.

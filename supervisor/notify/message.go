@@ -12,6 +12,7 @@ import (
 type Message struct {
 	Ready       bool          // READY=1
 	Reloading   bool          // RELOADING=1
+	Since       time.Duration // MONOTONIC_USEC=: when it began to, by the clock of that name
 	Stopping    bool          // STOPPING=1
 	Watchdog    bool          // WATCHDOG=1: the sender makes progress
 	Status      string        // STATUS=: one line for a human
@@ -35,6 +36,9 @@ func (m Message) Encode() []byte {
 		}
 	}
 	flag(m.Reloading, "RELOADING=1")
+	if m.Since != 0 {
+		fmt.Fprintf(&b, "MONOTONIC_USEC=%d\n", m.Since.Microseconds())
+	}
 	flag(m.Ready, "READY=1")
 	flag(m.Stopping, "STOPPING=1")
 	flag(m.Watchdog, "WATCHDOG=1")
@@ -76,6 +80,8 @@ func Decode(data []byte) (Message, error) {
 			m.Ready = value == "1"
 		case "RELOADING":
 			m.Reloading = value == "1"
+		case "MONOTONIC_USEC":
+			m.Since, err = microseconds(value)
 		case "STOPPING":
 			m.Stopping = value == "1"
 		case "WATCHDOG":

@@ -16,6 +16,7 @@ var examples = []Message{
 	{Ready: true, MainPID: 42, Pending: true},
 	{Command: true},
 	{Reloading: true},
+	{Reloading: true, Since: 17 * time.Microsecond},
 	{Stopping: true, StopTimeout: 45 * time.Second},
 	{Watchdog: true},
 	{Store: "gone.3"},
