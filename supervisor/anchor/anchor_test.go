@@ -339,14 +339,14 @@ func TestActivatedSocketsAreStored(t *testing.T) {
 	}
 	defer func() { _ = file.Close() }()
 	long := strings.Repeat("x", 255)
-	names := []string{"app.socket", "listen.613a31", "listen.8443", "", "listen.", long, "listen.613a31"}
+	names := []string{"app.socket", "listen.613a31", "listen.8443", "", "listen.", long, "listen.613a31", "\xffb"}
 	r := begin(t, setting{
 		path: "/bin/sh", args: []string{"sh", "-c", `LISTEN_PID=$$ exec "$0"`, executable(t)},
 		env:    []string{fmt.Sprintf("LISTEN_FDS=%d", len(names)), "LISTEN_FDNAMES=" + strings.Join(names, ":")},
 		change: func(c *exec.Cmd) { c.ExtraFiles = slices.Repeat([]*os.File{file}, len(names)) },
 	})
 	want := []string{
-		"activated.0.app.socket", "activated.2.listen.8443", "activated.3", "activated.4.listen.", "activated.5." + long[:200],
+		"activated.0.app.socket", "activated.2.listen.8443", "activated.3", "activated.4.listen.", "activated.5." + long[:200], "activated.7.?b",
 		"listen.613a31", // of two with one name the second counts
 		wire.DescriptorMailboxRead, wire.DescriptorMailboxWrite, wire.DescriptorNotify, wire.DescriptorStop,
 	}

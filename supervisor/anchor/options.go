@@ -116,7 +116,8 @@ func (e environment) activatedName(i int) string {
 	if address, err := hex.DecodeString(rest); relayed && err == nil && bytes.ContainsRune(address, ':') {
 		return e.names[i]
 	}
-	return name + "." + e.names[i][:min(len(e.names[i]), maxGivenName)]
+	// Masters hand names on as text: what is none would come out as another name.
+	return name + "." + strings.ToValidUTF8(e.names[i][:min(len(e.names[i]), maxGivenName)], "?")
 }
 
 // absolute returns argv[0] as a path that another process can start, without
