@@ -56,7 +56,7 @@ func browse(t *testing.T) *tab {
 	folder := harness.Folder(t)
 	t.Cleanup(func() { nothingOf(t, folder) })
 	program := harness.StartBackground(
-		t, folder, []string{"HOME=" + folder}, chromium(t),
+		t, folder, []string{"HOME=" + folder, "TMPDIR=" + folder}, chromium(t),
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage", "--disable-breakpad",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 		"--remote-debugging-port=0", "--user-data-dir="+filepath.Join(folder, "profile"), "about:blank",

@@ -63,6 +63,7 @@ func supervisord(t *testing.T, dir, run, again string) keeper {
 nodaemon=true
 user=root
 logfile=%[1]s/supervisord.log
+childlogdir=%[1]s
 pidfile=%[1]s/supervisord.pid
 [unix_http_server]
 file=%[1]s/sock
