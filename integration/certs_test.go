@@ -18,7 +18,7 @@ func TestCertsShowsWhatIsServedAndWhatLiesOnDisk(t *testing.T) {
 	said(t, "certs", got.Stdout, []string{"CERTIFICATE ", "example.test ", i.First.Fingerprint[:16], " same\n"})
 	i.Certs.Install(i.Certs.Issue(harness.Leaf{}))
 	got = command(t, i, "certs")
-	said(t, "certs", got.Stdout, []string{i.First.Fingerprint[:16], " changed", `hint: "handover rotate"`})
+	said(t, "certs", got.Stdout, []string{i.First.Fingerprint[:16], " changed", `"handover rotate" takes it`})
 	got = command(t, i, "certs", "--json")
 	var v struct {
 		Certificates []struct {

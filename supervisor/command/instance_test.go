@@ -87,7 +87,7 @@ var changes = map[string]struct {
 		status.Reload{Kind: status.KindRotate, Outcome: status.OutcomeDone, Generation: 4, Confirmed: "yes"},
 		func(ctx context.Context, c Change) error { return c.Rotate(ctx, true) },
 		`rotate ["name.lost"] true`,
-		[]string{"certificates  taken\n", "done: generation 4 serves with other certificates, after ", "confirmed: "},
+		[]string{"certificates  taken\n", "done: generation 4 serves with other certificates, after "},
 		status.ExitDone, "",
 	},
 	"unchanged": {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -34,9 +33,7 @@ func missing(path string, err error) error {
 	if others := running(); len(others) > 0 {
 		hint += "; here runs " + strings.Join(others, ", ")
 	}
-	if os.Geteuid() != 0 {
-		hint += "; another user's is found as that user or as root"
-	}
+	hint += "; another user's is found as that user, or where [control] socket names one path for both"
 	return status.Failed(status.ExitNotRunning, hint, "%v", err)
 }
 

@@ -154,6 +154,9 @@ func describeChange(c status.Certificate, served []status.Certificate) string {
 		if old.Name != c.Name {
 			continue
 		}
+		if c.Held && old.Fingerprint == c.Fingerprint {
+			return fmt.Sprintf("%q: held, not what lies on disk: %s", c.Name, now)
+		}
 		if old.Fingerprint == c.Fingerprint {
 			return fmt.Sprintf("%q: unchanged, %s", c.Name, now)
 		}

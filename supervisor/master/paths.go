@@ -25,7 +25,7 @@ func (m *master) openControl() error {
 	m.hold.drop(nameControl)
 	f, err := control.Listen(path)
 	if err != nil {
-		return status.Failed(status.ExitConfig, "stop the other instance, or set [control] socket to another path", "%v", err)
+		return status.Failed(status.ExitConfig, "\"handover reload\" has it take a changed configuration; for a second instance use another file, or another [control] socket", "%v", err)
 	}
 	m.made(path)
 	m.keepNew(nameControl, f)

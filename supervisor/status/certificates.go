@@ -50,7 +50,7 @@ func WriteCerts(w io.Writer, r CertsResult, now time.Time, look Look) {
 		fmt.Fprintf(w, "\n%s %s\n", look.paint(yellow, "deferred:"), deferred(*r.Deferred, now))
 	}
 	if changed && r.Deferred == nil {
-		fmt.Fprintf(w, "\n%s \"handover rotate\" takes what lies on disk\n", look.paint(bold, "hint:"))
+		fmt.Fprintf(w, "\n%s \"handover check\" says whether what lies on disk would be taken, \"handover rotate\" takes it\n", look.paint(bold, "hint:"))
 	}
 	if held {
 		fmt.Fprintf(w, "\n%s \"handover certs rollback --undo\" serves what lies on disk again\n", look.paint(bold, "hint:"))

@@ -58,7 +58,7 @@ func TestCertsShowsAllWithWhatNeedsCareFirst(t *testing.T) {
 	}
 	b.Reset()
 	WriteCerts(&b, CertsResult{Certificates: troubled()[2:3]}, now, Look{})
-	if !strings.Contains(b.String(), `hint: "handover rotate" takes what lies on disk`) {
+	if !strings.Contains(b.String(), `hint: "handover check" says whether what lies on disk would be taken`) {
 		t.Errorf("got %q, want how to take what changed", b.String())
 	}
 	b.Reset()
@@ -149,11 +149,12 @@ func TestStatusNamesTheKindOfTheLastReload(t *testing.T) {
 func TestTheEndOfEachKindIsToldInItsWords(t *testing.T) {
 	t.Parallel()
 	for want, r := range map[string]Reload{
-		"done: generation 4 serves, after 2.0 ms\n": {Outcome: OutcomeDone},
-		"done: generation 4 serves with other certificates, after 2.0 ms\nconfirmed: clients of the public addresses get it\n": {Kind: KindRollback, Outcome: OutcomeDone, Confirmed: "yes"},
-		"unchanged: generation 4 serves what lies on disk, seen after 2.0 ms\n":                                                {Kind: KindRotate, Outcome: OutcomeDone, Unchanged: true},
-		"done: generation 4 serves with other certificates, after 2.0 ms\nwarn: not confirmed: ?[2Jx\n":                        {Kind: KindRotate, Outcome: OutcomeDone, Confirmed: "\x1b[2Jx"},
-		"refused after 2.0 ms, nothing has changed: generation 4 serves on\n":                                                  {Kind: KindRotate, Outcome: OutcomeRefused},
+		"done: generation 4 serves, after 2.0 ms\n":                                                     {Outcome: OutcomeDone},
+		"done: generation 4 serves with other certificates, after 2.0 ms\n":                             {Kind: KindRollback, Outcome: OutcomeDone, Confirmed: "yes"},
+		"unchanged: generation 4 serves on what was rolled back to, seen after 2.0 ms\n":                {Kind: KindRotate, Outcome: OutcomeDone, Unchanged: true, Checks: []Check{{Name: "change.held", Severity: "info", Message: "held"}}},
+		"unchanged: generation 4 serves what lies on disk, seen after 2.0 ms\n":                         {Kind: KindRotate, Outcome: OutcomeDone, Unchanged: true},
+		"done: generation 4 serves with other certificates, after 2.0 ms\nwarn: not confirmed: ?[2Jx\n": {Kind: KindRotate, Outcome: OutcomeDone, Confirmed: "\x1b[2Jx"},
+		"refused after 2.0 ms, nothing has changed: generation 4 serves on\n":                           {Kind: KindRotate, Outcome: OutcomeRefused},
 	} {
 		r.Generation, r.Started, r.Finished = 4, now, now.Add(2*time.Millisecond)
 		var b strings.Builder

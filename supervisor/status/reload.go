@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -55,6 +56,8 @@ func WriteReload(w io.Writer, r *Reload, colour bool) {
 	case r.Outcome != OutcomeDone:
 		fmt.Fprintf(w, "%s after %s, nothing has changed: generation %d serves on\n", look.paint(red, r.Outcome), took, r.Generation)
 		return
+	case r.Unchanged && slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == "change.held" }):
+		fmt.Fprintf(w, "%s generation %d serves on what was rolled back to, seen after %s\n", look.paint(green, "unchanged:"), r.Generation, took)
 	case r.Unchanged:
 		fmt.Fprintf(w, "%s generation %d serves what lies on disk, seen after %s\n", look.paint(green, "unchanged:"), r.Generation, took)
 	case r.noun() == KindReload:
@@ -62,11 +65,9 @@ func WriteReload(w io.Writer, r *Reload, colour bool) {
 	default:
 		fmt.Fprintf(w, "%s generation %d serves with other certificates, after %s\n", look.paint(green, "done:"), r.Generation, took)
 	}
-	switch r.Confirmed {
-	case "":
-	case confirmed:
-		fmt.Fprintf(w, "%s clients of the public addresses get it\n", look.paint(green, "confirmed:"))
-	default:
+	// That clients got it is in the status a moment later: whoever asked may be
+	// told of the end before or after it, and is told here of what is wrong alone.
+	if r.Confirmed != "" && r.Confirmed != confirmed {
 		fmt.Fprintf(w, "%s not confirmed: %s\n", look.state(severityWarn+":"), clean(r.Confirmed))
 	}
 }
