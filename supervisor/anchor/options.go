@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"example.com/handover/worker/wire"
 )
@@ -16,6 +17,9 @@ import (
 // maxGivenName is how much of a name from systemd is passed on: with what stands
 // before it, it must be one that a notification can carry.
 const maxGivenName = 200
+
+// longestName is how long a name may be, by sd_notify(3).
+const longestName = 255
 
 // Options is all that an anchor knows.
 type Options struct {
@@ -113,11 +117,17 @@ func (e environment) activatedName(i int) string {
 		return name
 	}
 	rest, relayed := strings.CutPrefix(e.names[i], relayedNames)
-	if address, err := hex.DecodeString(rest); relayed && err == nil && bytes.ContainsRune(address, ':') {
+	if address, err := hex.DecodeString(rest); relayed && len(e.names[i]) <= longestName && err == nil && bytes.ContainsRune(address, ':') {
 		return e.names[i]
 	}
-	// Masters hand names on as text: what is none would come out as another name.
-	return name + "." + strings.ToValidUTF8(e.names[i][:min(len(e.names[i]), maxGivenName)], "?")
+	// Masters hand names on as text, in lines: what is none would come out as another.
+	given := strings.ToValidUTF8(e.names[i][:min(len(e.names[i]), maxGivenName)], "?")
+	return name + "." + strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, given)
 }
 
 // absolute returns argv[0] as a path that another process can start, without

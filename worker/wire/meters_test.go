@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"math"
 	"testing"
 	"time"
@@ -112,5 +113,40 @@ func BenchmarkAMeasuredRequest(b *testing.B) {
 			m.Observe(time.Since(began) - at)
 			m.Add(Responses2xx, 1)
 		}
+	})
+}
+
+func FuzzMapMeters(f *testing.F) {
+	f.Add([]byte{}, metersSize)
+	f.Add([]byte{Version + 1, 0, 0, 0}, metersSize)
+	f.Add([]byte{Version + 2, 0, 0, 0}, metersSize)
+	f.Add([]byte{0, 0}, metersSize+1)
+	f.Add(bytes.Repeat([]byte{0xff}, 2*meterSize), metersSize)
+	f.Fuzz(func(t *testing.T, begin []byte, size int) {
+		if size < len(begin) || size > 2*metersSize {
+			return
+		}
+		file, err := Seal("fuzz", append(begin, make([]byte, size-len(begin))...))
+		check(t, err)
+		if size == metersSize {
+			check(t, file.Close())
+			var m *Meters
+			m, file, err = CreateMeters(1)
+			check(t, err)
+			copy(m.memory, begin)
+			check(t, m.Close())
+		}
+		defer func() { _ = file.Close() }()
+		m, err := MapMeters(file)
+		if err != nil {
+			return
+		}
+		if v := m.version().Load(); size != metersSize || v != 0 && Judge("meters", int(v), "") != nil {
+			t.Errorf("meters of %d bytes and version %d were mapped", size, v)
+		}
+		for _, slot := range []int{1, MaxSlots} {
+			m.Slot(slot).AddTo(map[string]uint64{})
+		}
+		check(t, m.Close())
 	})
 }
