@@ -63,31 +63,11 @@ func isAnswered(t *testing.T, who string, answer <-chan error) {
 	}
 }
 
-// health gets an answer over a connection of its own: plain, but at the instance's address.
-func health(i *harness.Instance, network, address string) func() error {
-	return func() error {
-		dial := i.Dial
-		if address != i.Addr {
-			dial = func() (*harness.Conn, error) { return harness.Dial(network, address, nil) }
-		}
-		c, err := dial()
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		a, err := c.Do("GET", "/health", nil)
-		if err != nil {
-			return err
-		}
-		return harness.Unless(a.Status == 200, "status %d", a.Status)
-	}
-}
-
 // activate has a first client start the instance and be answered.
 func activate(t *testing.T, i *harness.Instance) {
 	t.Helper()
 	listening(t, i)
-	first := waiting(health(i, "tcp", i.Addr))
+	first := waiting(i.Answers("tcp", i.Addr))
 	i.WaitServing()
 	isAnswered(t, "the first client", first)
 }
@@ -155,12 +135,12 @@ func TestAnActivatedAddressIsLostAndGainedByReloads(t *testing.T) {
 	warned(1)
 	load := i.Load(t, harness.Load{New: 2, Kept: 2})
 	for round := range 2 {
-		early := waiting(health(i, "tcp", second)) // in the socket, which nobody serves
+		early := waiting(i.Answers("tcp", second)) // in the socket, which nobody serves
 		i.Configure(both)
 		hup(t, i, "done")
 		isAnswered(t, "a client that waited for the config to gain the address", early)
 		loseMaster(t, i)
-		isAnswered(t, "a client of the address after a killed master", waiting(health(i, "tcp", second)))
+		isAnswered(t, "a client of the address after a killed master", waiting(i.Answers("tcp", second)))
 		i.Configure(one)
 		hup(t, i, "done")
 		warned(2 + round)
@@ -184,7 +164,7 @@ func TestAnActivatedUnixSocketStaysAsSystemdMadeIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := waiting(health(i, "unix", path))
+	first := waiting(i.Answers("unix", path))
 	i.WaitServing()
 	isAnswered(t, "the first client", first)
 	same := func(when string) {
@@ -198,7 +178,7 @@ func TestAnActivatedUnixSocketStaysAsSystemdMadeIt(t *testing.T) {
 	renew(t, i)
 	same("after a reload")
 	loseMaster(t, i)
-	isAnswered(t, "a client after a killed master", waiting(health(i, "unix", path)))
+	isAnswered(t, "a client after a killed master", waiting(i.Answers("unix", path)))
 	c.Tables = ""
 	i.Configure(c)
 	hup(t, i, "done")
@@ -297,7 +277,7 @@ func TestASocketThatTheReleaseBeforeLeftUnusedIsTaken(t *testing.T) {
 	replaceBy(t, binary, before.Binary())
 	i := listened(t, harness.Config{Binary: binary}, "-l", second)
 	listening(t, i)
-	early := waiting(health(i, "tcp", second))
+	early := waiting(i.Answers("tcp", second))
 	i.WaitServing()
 	c := i.Config
 	c.Tables = fmt.Sprintf("[[listen]]\naddress = %q\ntls = false", second)
@@ -306,5 +286,5 @@ func TestASocketThatTheReleaseBeforeLeftUnusedIsTaken(t *testing.T) {
 	s.handOver(present)
 	isAnswered(t, "a client that waited under the release before", early)
 	loseMaster(t, i)
-	isAnswered(t, "a client after a killed master", waiting(health(i, "tcp", second)))
+	isAnswered(t, "a client after a killed master", waiting(i.Answers("tcp", second)))
 }

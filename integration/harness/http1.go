@@ -62,6 +62,27 @@ func (i *Instance) Dial() (*Conn, error) {
 	return Dial("tcp", i.Addr, i.Certs.Trust("http/1.1"))
 }
 
+// Answers returns what gets an answer to /health over a connection of its own:
+// plain, but at the instance's own address.
+func (i *Instance) Answers(network, address string) func() error {
+	return func() error {
+		dial := i.Dial
+		if address != i.Addr {
+			dial = func() (*Conn, error) { return Dial(network, address, nil) }
+		}
+		c, err := dial()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		a, err := c.Do("GET", "/health", nil)
+		if err != nil {
+			return err
+		}
+		return Unless(a.Status == 200, "status %d", a.Status)
+	}
+}
+
 // Close hangs up.
 func (c *Conn) Close() { _ = c.conn.Close() }
 

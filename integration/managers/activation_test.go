@@ -83,24 +83,8 @@ func (s *tenant) is(name, want string) {
 // comes is a client that connects now; its answer comes through the channel.
 func (s *tenant) comes(network, address string) <-chan error {
 	answer := make(chan error, 1)
-	go func() {
-		dial := func() (*harness.Conn, error) { return harness.Dial(network, address, nil) }
-		if address == s.Addr {
-			dial = s.Dial
-		}
-		answer <- func() error {
-			c, err := dial()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			a, err := c.Do("GET", "/health", nil)
-			if err != nil {
-				return err
-			}
-			return harness.Unless(a.Status == 200, "status %d", a.Status)
-		}()
-	}()
+	ask := s.Answers(network, address)
+	go func() { answer <- ask() }()
 	return answer
 }
 

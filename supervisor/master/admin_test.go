@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -43,20 +44,27 @@ func TestMetricsThatCannotBeCollectedAreAnErrorAndLogged(t *testing.T) {
 	}
 }
 
-// TestAMasterThatLeavesWithAllConnectionsOpenLogsNoFailure has every connection
-// that may be open be open, so that the accept loop waits for one to end.
-func TestAMasterThatLeavesWithAllConnectionsOpenLogsNoFailure(t *testing.T) {
-	t.Parallel()
+// listening returns a listening socket as an admin server takes it, and its address.
+func listening(t *testing.T) (*os.File, string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
+	t.Cleanup(func() { _ = l.Close() })
 	f, err := l.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = f.Close() }()
+	t.Cleanup(func() { _ = f.Close() })
+	return f, l.Addr().String()
+}
+
+// TestAMasterThatLeavesWithAllConnectionsOpenLogsNoFailure has every connection
+// that may be open be open, so that the accept loop waits for one to end.
+func TestAMasterThatLeavesWithAllConnectionsOpenLogsNoFailure(t *testing.T) {
+	t.Parallel()
+	f, address := listening(t)
 	var lines strings.Builder
 	log := slog.New(slog.NewTextHandler(&lines, nil))
 	a, err := newAdmin(f, log, func(context.Context) (*status.Status, error) { return &status.Status{}, nil })
@@ -72,7 +80,7 @@ func TestAMasterThatLeavesWithAllConnectionsOpenLogsNoFailure(t *testing.T) {
 	}
 	a.start(log)
 	for range adminConnections {
-		c, err := net.Dial("tcp", l.Addr().String())
+		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,16 +99,7 @@ func TestAMasterThatLeavesWithAllConnectionsOpenLogsNoFailure(t *testing.T) {
 // send none: on all connections that may be open they would lock everybody out.
 func TestARequestWhoseBodyNeverComesHoldsNoConnection(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	f, err := l.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
+	f, _ := listening(t)
 	for _, path := range []string{"/healthz", "/metrics", "/nothing", "/events"} {
 		synctest.Test(t, func(t *testing.T) {
 			log := slog.New(slog.DiscardHandler)
