@@ -2,12 +2,8 @@ package master
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -119,20 +115,6 @@ func (m *master) dump(w *worker) {
 	m.log.Error("worker is hung: dumped and replaced", "worker", w.slot, "pid", w.process.Pid, "timeout", m.config.Timeout,
 		"hint", "its goroutine dump follows in the log, if it could still write it")
 	_ = w.process.Signal(syscall.SIGQUIT)
-}
-
-// offered is how much sooner than this process the kernel is to take a worker.
-const offered = 200
-
-// offer has the kernel take a worker, and not its master, when memory runs out:
-// of all processes it is the one that costs least. Whoever may not say so lets the
-// kernel choose (proc_pid_oom_score_adj(5)).
-func offer(pid int) {
-	own := 0
-	if b, err := os.ReadFile("/proc/self/oom_score_adj"); err == nil {
-		own, _ = strconv.Atoi(strings.TrimSpace(string(b)))
-	}
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(strconv.Itoa(min(own+offered, 1000))), 0)
 }
 
 // drawRequests draws after how many requests a worker is to be recycled.

@@ -121,7 +121,6 @@ func (m *master) start(slot int) {
 		return
 	}
 	m.workers[slot] = w
-	offer(w.process.Pid)
 	m.listenTo(w)
 	if m.rotation != nil && !m.rotation.swapping {
 		m.prepare(w)
