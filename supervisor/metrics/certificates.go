@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"example.com/handover/supervisor/status"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // listed is of how many certificates there are series by name. Of thousands they
@@ -18,13 +17,13 @@ const listed = 100
 // status.Left returns.
 var lefts = []string{"ample", "quarter", "tenth", "nothing"}
 
-func certificates(e emitter, list []status.Certificate, now time.Time) {
+func certificates(e *emitter, list []status.Certificate, now time.Time) {
 	pending, left := 0, counted(lefts, nil)
 	for _, c := range list {
 		pending += int(flag(waits(c)))
 		left[lefts[status.Left(c.NotBefore, c.NotAfter, end(c), now)]]++
 	}
-	e.each(prometheus.GaugeValue, "handover_certificates", "Served certificates by what is left of their lifetime: less than a quarter, a tenth, nothing.", "left", left)
+	e.each(gauge, "handover_certificates", "Served certificates by what is left of their lifetime: less than a quarter, a tenth, nothing.", "left", left)
 	e.gauge("handover_certificates_pending", "Served certificates of which something else lies on disk, as seen once a minute.", float64(pending))
 	if len(list) == 0 {
 		return
@@ -42,7 +41,7 @@ func certificates(e emitter, list []status.Certificate, now time.Time) {
 			}
 			of[label] = n
 		}
-		e.each(prometheus.GaugeValue, name, help, "name", of)
+		e.each(gauge, name, help, "name", of)
 	}
 	earliest, latest := func(a, b float64) float64 { return min(a, b) }, func(a, b float64) float64 { return max(a, b) }
 	named("handover_certificate_not_after_timestamp_seconds", "When a served certificate, or one of its chain, ends.",
@@ -70,8 +69,8 @@ func urgent(list []status.Certificate, now time.Time) []status.Certificate {
 }
 
 // identities says which certificates those are, each once.
-func identities(e emitter, list []status.Certificate) {
-	send := e.family(prometheus.GaugeValue, "handover_certificate_info", "A served certificate: 1.", "fingerprint_sha256", "issuer", "name", "serial")
+func identities(e *emitter, list []status.Certificate) {
+	send := e.family(gauge, "handover_certificate_info", "A served certificate: 1.", "fingerprint_sha256", "issuer", "name", "serial")
 	said := map[[2]string]bool{}
 	for _, c := range list {
 		if key := [2]string{printable(c.Name), c.Fingerprint}; !said[key] {

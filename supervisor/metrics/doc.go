@@ -119,6 +119,7 @@
 //
 // # Why
 //
-// Why not promhttp: it brings a compressor whose tables every worker would carry,
-// for an answer of a few kilobytes.
+// Why not client_golang: what a program links, each of its processes initialises,
+// workers and anchor too. It took a third of the time until main, and 0.4 MB of
+// each. Tests read the text with its parser and have it write the same again.
 package metrics

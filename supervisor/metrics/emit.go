@@ -5,47 +5,57 @@ import (
 	"time"
 
 	"example.com/handover/supervisor/status"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
-// emitter sends metrics to a registry.
-type emitter chan<- prometheus.Metric
+// emitter collects families, in any order.
+type emitter struct{ families []*family }
 
-func (e emitter) gauge(name, help string, value float64) {
-	e.family(prometheus.GaugeValue, name, help)(value)
+func (e *emitter) gauge(name, help string, value float64) {
+	e.family(gauge, name, help)(value)
 }
 
-func (e emitter) counter(name, help string, value uint64) {
-	e.family(prometheus.CounterValue, name, help)(float64(value))
+func (e *emitter) counter(name, help string, value uint64) {
+	e.family(counter, name, help)(float64(value))
 }
 
 // each sends one series for each value of a label.
-func (e emitter) each(t prometheus.ValueType, name, help, label string, values map[string]float64) {
-	send := e.family(t, name, help, label)
+func (e *emitter) each(k kind, name, help, label string, values map[string]float64) {
+	send := e.family(k, name, help, label)
 	for value, n := range values {
 		send(n, value)
 	}
 }
 
-// family returns what sends the series of one name.
-func (e emitter) family(t prometheus.ValueType, name, help string, labels ...string) func(value float64, of ...string) {
-	desc := prometheus.NewDesc(name, help, labels, nil)
-	return func(value float64, of ...string) { e <- prometheus.MustNewConstMetric(desc, t, value, of...) }
+// family returns what sends the series of one name. Its labels are in alphabetical
+// order.
+func (e *emitter) family(k kind, name, help string, labels ...string) func(value float64, of ...string) {
+	f := e.add(k, name, help, labels)
+	return func(value float64, of ...string) {
+		f.series = append(f.series, series{of, []sample{{value: value}}})
+	}
 }
 
 // histogram returns what sends the histograms of one name.
-func (e emitter) histogram(name, help string, labels ...string) func(h status.Histogram, of ...string) {
-	desc := prometheus.NewDesc(name, help, labels, nil)
+func (e *emitter) histogram(name, help string, labels ...string) func(h status.Histogram, of ...string) {
+	f := e.add(histogram, name, help, labels)
 	return func(h status.Histogram, of ...string) {
-		buckets, count := map[float64]uint64{}, uint64(0)
+		var samples []sample
+		count := uint64(0)
 		for i, n := range h.Counts {
 			count += n
 			if i < len(h.Bounds) {
-				buckets[h.Bounds[i]] = count
+				samples = append(samples, sample{"_bucket", number(h.Bounds[i]), float64(count)})
 			}
 		}
-		e <- prometheus.MustNewConstHistogram(desc, count, h.Sum, buckets, of...)
+		samples = append(samples, sample{"_bucket", "+Inf", float64(count)}, sample{"_sum", "", h.Sum}, sample{"_count", "", float64(count)})
+		f.series = append(f.series, series{of, samples})
 	}
+}
+
+func (e *emitter) add(k kind, name, help string, labels []string) *family {
+	f := &family{kind: k, name: name, help: help, labels: labels}
+	e.families = append(e.families, f)
+	return f
 }
 
 // printable makes a label of what a certificate says, or the name of its file: it

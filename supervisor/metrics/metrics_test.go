@@ -3,12 +3,16 @@ package metrics_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"example.com/handover/supervisor/metrics"
 	"example.com/handover/supervisor/status"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 func text(t *testing.T, s *status.Status) string {
@@ -52,6 +56,37 @@ func TestAStatusIsSaidInPrometheusWords(t *testing.T) {
 		`handover_reloads_total{kind="reload",outcome="done"} 3`, `handover_reloads_total{kind="reload",outcome="refused"} 1`,
 		`handover_certificate_not_after_timestamp_seconds{name="example.org"} 2e+09`,
 	)
+}
+
+// The reference encoder reads what is written, and would write the same.
+func TestTheTextIsWhatThePrometheusEncoderWrites(t *testing.T) {
+	t.Parallel()
+	hostile := full()
+	hostile.Certificates[0].Name = "a\"b\\c\nd"
+	hostile.Certificates[0].Issuer = "\xff"
+	hostile.Counts.Boots.Observe(0.5, 0.1, 1)
+	hostile.Counts.Boots.Observe(7, 0.1, 1)
+	for name, s := range map[string]*status.Status{"empty": {}, "full": full(), "hostile": hostile} {
+		got := text(t, s)
+		parser := expfmt.NewTextParser(model.UTF8Validation)
+		families, err := parser.TextToMetricFamilies(strings.NewReader(got))
+		if err != nil {
+			t.Fatalf("%s: %v, want the text format; got\n%s", name, err, got)
+		}
+		var want bytes.Buffer
+		encoder := expfmt.NewEncoder(&want, expfmt.NewFormat(expfmt.TypeTextPlain))
+		for _, family := range slices.Sorted(maps.Keys(families)) {
+			if err := encoder.Encode(families[family]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got != want.String() {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want.String())
+		}
+	}
+	if string(expfmt.NewFormat(expfmt.TypeTextPlain)) != metrics.ContentType {
+		t.Errorf("content type %q, the encoder has %q", metrics.ContentType, expfmt.NewFormat(expfmt.TypeTextPlain))
+	}
 }
 
 func TestEverySeriesIsThereBeforeAnythingHasHappened(t *testing.T) {

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"example.com/handover/supervisor/status"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 var (
@@ -12,18 +11,18 @@ var (
 	unasked = []string{status.EndExited, status.EndCrashed, status.EndOOM, status.EndSilent, status.EndBoot}
 )
 
-func service(e emitter, s *status.Status) {
-	e.family(prometheus.GaugeValue, "handover_build_info", "The master that answers: 1.", "goversion", "version")(1, s.Master.Go, s.Master.Version)
+func service(e *emitter, s *status.Status) {
+	e.family(gauge, "handover_build_info", "The master that answers: 1.", "goversion", "version")(1, s.Master.Go, s.Master.Version)
 	e.gauge("handover_start_time_seconds", "When the service was started.", seconds(s.Started))
 	e.gauge("handover_generation", "Number of the serving generation.", float64(s.Generation))
-	e.each(prometheus.GaugeValue, "handover_generations", "Generations by state.", "state", generations(s))
+	e.each(gauge, "handover_generations", "Generations by state.", "state", generations(s))
 	e.gauge("handover_draining_generations", "Older generations that still end their connections.", float64(len(s.Draining)))
 	e.gauge("handover_degraded", "1 while not what lay on disk at the start is served, but the last good certificates.", flag(s.Degraded != ""))
 	e.counter("handover_master_restarts_total", "Masters that were killed or crashed, and were replaced.", s.Counts.MasterRestarts)
-	e.each(prometheus.CounterValue, "handover_log_lines_lost_total", "Lines that the log, or the access log, did not take.", "log", map[string]float64{
+	e.each(counter, "handover_log_lines_lost_total", "Lines that the log, or the access log, did not take.", "log", map[string]float64{
 		"log": float64(s.Counts.LogLost), "access": float64(s.Traffic.AccessLost),
 	})
-	e.each(prometheus.GaugeValue, "handover_resident_memory_bytes", "Resident memory by role, all processes of a role together.", "role", memory(s))
+	e.each(gauge, "handover_resident_memory_bytes", "Resident memory by role, all processes of a role together.", "role", memory(s))
 }
 
 func generations(s *status.Status) map[string]float64 {
@@ -49,15 +48,15 @@ func memory(s *status.Status) map[string]float64 {
 	return sum
 }
 
-func workers(e emitter, s *status.Status) {
+func workers(e *emitter, s *status.Status) {
 	restarts := uint64(0)
 	for _, reason := range unasked {
 		restarts += s.Exits[reason]
 	}
-	e.each(prometheus.GaugeValue, "handover_workers", "Workers by state.", "state", countWorkers(s))
+	e.each(gauge, "handover_workers", "Workers by state.", "state", countWorkers(s))
 	e.gauge("handover_workers_wanted", "Workers that should serve; 0 while they were told to stop.", float64(s.Wanted))
 	e.gauge("handover_failing_slots", "Slots without a worker: those that were started there failed, and one is tried again.", float64(len(s.Failing)))
-	e.each(prometheus.CounterValue, "handover_worker_exits_total", "Ends of workers since the service was started, by reason.", "reason", counted(exitReasons, s.Exits))
+	e.each(counter, "handover_worker_exits_total", "Ends of workers since the service was started, by reason.", "reason", counted(exitReasons, s.Exits))
 	e.counter("handover_worker_restarts_total", "Ends of workers that nobody had asked for: another one was started each time.", restarts)
 	e.histogram("handover_worker_boot_duration_seconds", "How long workers took from their start until they were ready.")(s.Counts.Boots)
 }

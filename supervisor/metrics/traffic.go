@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"example.com/handover/supervisor/status"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 var (
@@ -14,21 +13,21 @@ var (
 	}
 )
 
-func traffic(e emitter, s *status.Status) {
+func traffic(e *emitter, s *status.Status) {
 	t := s.Traffic
 	e.gauge("handover_connections", "Open connections of clients, those of draining generations included.", float64(connections(s)))
-	e.each(prometheus.CounterValue, "handover_connections_cut_total", "Connections of clients that were open at graceful_timeout, or when their worker ended.", "reason", map[string]float64{
+	e.each(counter, "handover_connections_cut_total", "Connections of clients that were open at graceful_timeout, or when their worker ended.", "reason", map[string]float64{
 		"graceful_timeout": float64(t.Cut), "worker_ended": float64(s.Counts.ConnectionsLost),
 	})
 	e.counter("handover_requests_total", "Requests answered since the service was started.", s.Requests)
-	e.each(prometheus.CounterValue, "handover_responses_total", "Answers by the class of their status.", "class", counted(classes, t.Responses))
+	e.each(counter, "handover_responses_total", "Answers by the class of their status.", "class", counted(classes, t.Responses))
 	e.histogram("handover_request_duration_seconds", "How long handlers took, but for those that took their connection over.")(t.Duration)
-	shaken := e.family(prometheus.CounterValue, "handover_tls_handshakes_total", "Completed handshakes of clients.", "resumed", "version")
+	shaken := e.family(counter, "handover_tls_handshakes_total", "Completed handshakes of clients.", "resumed", "version")
 	for _, version := range versions {
 		shaken(float64(t.Handshakes[version]), "no", version)
 		shaken(float64(t.Resumed[version]), "yes", version)
 	}
-	e.each(prometheus.CounterValue, "handover_tls_handshake_errors_total", "Handshakes of clients that failed, by reason.", "reason", counted(tlsReasons, t.HandshakeErrors))
+	e.each(counter, "handover_tls_handshake_errors_total", "Handshakes of clients that failed, by reason.", "reason", counted(tlsReasons, t.HandshakeErrors))
 }
 
 func connections(s *status.Status) (n int64) {
