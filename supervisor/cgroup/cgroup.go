@@ -9,16 +9,29 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // OOMKills returns how many processes of this process's control group the kernel
 // has killed for want of memory. Children begin in the same group, so a count
 // that grew around a child's SIGKILL says why it was killed.
-func OOMKills() (count uint64, ok bool) { return machine.oomKills() }
+func OOMKills() (count uint64, ok bool) {
+	g, ok := own()
+	if !ok {
+		return 0, false
+	}
+	return g.oomKills()
+}
 
 // MemoryLimit returns how many bytes this process's control group may have: the
 // least that it or one above it is given. Without a limit it is unknown.
-func MemoryLimit() (bytes int64, ok bool) { return machine.memoryLimit() }
+func MemoryLimit() (bytes int64, ok bool) {
+	g, ok := own()
+	if !ok {
+		return 0, false
+	}
+	return g.memoryLimit()
+}
 
 // Share returns what each of so many processes may have of a limit, so that a
 // tenth is left for what none of them counts as its own, and at most the given
@@ -39,6 +52,11 @@ type view struct {
 
 var machine = view{proc: "/proc/self"}
 
+// own is the group that this process began in. It is looked for once: who moves a
+// service to another one does that before it has workers, and the list of mounts is
+// long on some machines.
+var own = sync.OnceValues(machine.memory)
+
 // group is the folder of a control group, as far down as it is mounted here.
 type group struct {
 	mount  string // the top of what can be seen
@@ -46,11 +64,7 @@ type group struct {
 	second bool   // version 2
 }
 
-func (v view) oomKills() (count uint64, ok bool) {
-	g, ok := v.memory()
-	if !ok {
-		return 0, false
-	}
+func (g group) oomKills() (count uint64, ok bool) {
 	file := "memory.oom_control"
 	if g.second {
 		file = "memory.events"
@@ -72,11 +86,7 @@ func (v view) oomKills() (count uint64, ok bool) {
 // by the largest number of whole pages.
 const boundless = 1 << 62
 
-func (v view) memoryLimit() (bytes int64, ok bool) {
-	g, ok := v.memory()
-	if !ok {
-		return 0, false
-	}
+func (g group) memoryLimit() (bytes int64, ok bool) {
 	file := "memory.limit_in_bytes"
 	if g.second {
 		file = "memory.max"

@@ -48,11 +48,12 @@ func TestTheMemoryOfAControlGroup(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			v := tree(t, c.cgroup, c.mounts, c.files)
-			limit, ok := v.memoryLimit()
+			g, _ := v.memory()
+			limit, ok := g.memoryLimit()
 			if limit = only(limit, ok); limit != c.limit {
 				t.Errorf("limit: got %d (known: %v), want %d", limit, ok, c.limit)
 			}
-			kills, ok := v.oomKills()
+			kills, ok := g.oomKills()
 			if ok != (c.kills >= 0) || ok && kills != uint64(c.kills) {
 				t.Errorf("kills: got %d (known: %v), want %d", kills, ok, c.kills)
 			}
@@ -90,11 +91,8 @@ func tree(t *testing.T, cgroup, mounts string, files map[string]string) view {
 func TestWithoutProcNothingIsKnown(t *testing.T) {
 	t.Parallel()
 	v := view{proc: filepath.Join(t.TempDir(), "none")}
-	if _, ok := v.memoryLimit(); ok {
-		t.Error("limit: known, want unknown")
-	}
-	if _, ok := v.oomKills(); ok {
-		t.Error("kills: known, want unknown")
+	if g, ok := v.memory(); ok {
+		t.Errorf("got %+v, want nothing", g)
 	}
 }
 

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -129,7 +128,7 @@ func newAdmin(f *os.File, log *slog.Logger, present func(context.Context) (*stat
 			say(w, err.Error())
 			return
 		}
-		tell(w, s, log)
+		tell(w, s)
 	})
 	a.http = &http.Server{
 		Handler: impatient(mux), ReadHeaderTimeout: adminTimeout, WriteTimeout: 2 * adminTimeout, MaxHeaderBytes: 8 << 10,
@@ -179,16 +178,10 @@ func (a *admin) ailment(now time.Time) string {
 	return ""
 }
 
-// tell answers with metrics: all of them, or an error.
-func tell(w http.ResponseWriter, s *status.Status, log *slog.Logger) {
-	var text bytes.Buffer
-	if err := metrics.Write(&text, s, time.Now()); err != nil {
-		log.Error("metrics not collected", "error", err)
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
+// tell answers with metrics.
+func tell(w http.ResponseWriter, s *status.Status) {
 	w.Header().Set("Content-Type", metrics.ContentType)
-	_, _ = w.Write(text.Bytes())
+	_, _ = w.Write(metrics.Text(s, time.Now()))
 }
 
 // say answers with a line: ok, or what is wrong.

@@ -47,6 +47,7 @@ type master struct {
 	mailbox *mailbox
 
 	generation int
+	early      func() (*config.Config, error) // the config as it lay on disk when the process began
 	config     *config.Config
 	bundle     *cert.Bundle
 	changed    []int                // pairs of it that its predecessor did not have
@@ -90,7 +91,7 @@ type master struct {
 	endings
 	saving  saving
 	hooks   *hook.Runner
-	trimmed bool
+	stirred time.Time // when the state last changed; zero: trimmed since
 	distant bool      // a worker program is of a release too far away
 	retired bool      // the other generations were told to stop accepting
 	quiet   bool      // no workers are wanted until the next reload
@@ -117,6 +118,9 @@ func Run(o Options) int {
 		draining: map[int]*drainRecord{},
 		steps:    &reporter{},
 		endings:  endings{lastEnds: map[int]*status.End{}},
+	}
+	if o.Boot == nil {
+		m.early = ahead(o.Load) // while the descriptors are taken over
 	}
 	m.oomKills, _ = cgroup.OOMKills()
 	m.killsBefore = m.oomKills
@@ -250,10 +254,11 @@ func (m *master) timed() bool {
 	return m.pool != nil && m.bundle != nil && m.machine.State() != handover.Stopping
 }
 
-// trim gives back what the boot took, once the first second of serving is over.
+// trim gives back what a boot, a drain or whatever else has happened took, once
+// nothing has for a second.
 func (m *master) trim(now time.Time) {
-	if !m.trimmed && m.machine.State() == handover.Active && now.Sub(m.released) > time.Second {
-		m.trimmed = true
+	if m.machine.State() == handover.Active && !m.stirred.IsZero() && now.Sub(m.stirred) > time.Second {
+		m.stirred = time.Time{}
 		footprint.Trim()
 	}
 }

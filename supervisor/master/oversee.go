@@ -96,7 +96,7 @@ func (m *master) lookAround(now time.Time) {
 	go func() {
 		found := cert.Drift(c.Certificate, c.TLS, b)
 		m.post(func() {
-			m.looking = false
+			m.looking, m.stirred = false, time.Now()
 			if b == m.bundle {
 				m.sawDisk(found, time.Now())
 			}

@@ -123,21 +123,14 @@ func (m *master) isProving(w *worker) bool {
 	})
 }
 
-// of tries one worker. That it has a pair as it was checked is asked pair by
-// pair: by name alone a client may rightly get another one (ECDSA beside RSA), or
-// none may name it at all.
+// of tries one worker. First as a client that asks for a name. That it has a pair
+// as it was checked is then asked pair by pair, but for the one that has been seen:
+// by name alone a client may rightly get another one (ECDSA beside RSA), or none may
+// name it at all.
 func (p proof) of(probe *wire.Packets) error {
 	if p.tls {
-		for _, c := range p.pairs {
-			want := map[string]int{c.Fingerprint: c.ChainLength}
-			if err := p.handshake(probe, c.number, c.host(), want); err != nil {
-				return fmt.Errorf("certificate %q: %w (proof.handshake)", c.Name, err)
-			}
-		}
-		if p.host != "" {
-			if err := p.handshake(probe, 0, p.host, p.chains); err != nil {
-				return fmt.Errorf("serve a client of %q: %w (proof.handshake)", p.host, err)
-			}
+		if err := p.served(probe); err != nil {
+			return err
 		}
 	}
 	if p.healthPath == "" {
@@ -145,6 +138,25 @@ func (p proof) of(probe *wire.Packets) error {
 	}
 	if err := p.health(probe); err != nil {
 		return fmt.Errorf("health path %q: %w", p.healthPath, err)
+	}
+	return nil
+}
+
+func (p proof) served(probe *wire.Packets) error {
+	shown := ""
+	if p.host != "" {
+		var err error
+		if shown, err = p.handshake(probe, 0, p.host, p.chains); err != nil {
+			return fmt.Errorf("serve a client of %q: %w (proof.handshake)", p.host, err)
+		}
+	}
+	for _, c := range p.pairs {
+		if c.Fingerprint == shown {
+			continue
+		}
+		if _, err := p.handshake(probe, c.number, c.host(), map[string]int{c.Fingerprint: c.ChainLength}); err != nil {
+			return fmt.Errorf("certificate %q: %w (proof.handshake)", c.Name, err)
+		}
 	}
 	return nil
 }
@@ -160,11 +172,11 @@ func (c provenPair) host() string {
 
 // handshake completes a TLS handshake as a fresh client would and compares what
 // is served with what was checked: it has to be one of want, which is the length
-// of the chain by fingerprint.
-func (p proof) handshake(probe *wire.Packets, pair int, host string, want map[string]int) error {
+// of the chain by fingerprint. It returns which one it was.
+func (p proof) handshake(probe *wire.Packets, pair int, host string, want map[string]int) (fingerprint string, err error) {
 	conn, err := p.dial(probe, pair, host, []string{"h2", "http/1.1"})
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = conn.Close() }()
 	seen := conn.ConnectionState()
@@ -173,15 +185,15 @@ func (p proof) handshake(probe *wire.Packets, pair int, host string, want map[st
 	length, known := want[got]
 	switch {
 	case !known && len(want) > 1:
-		return fmt.Errorf("worker serves sha256 %.12s…, which is none of the %d checked", got, len(want))
+		return "", fmt.Errorf("worker serves sha256 %.12s…, which is none of the %d checked", got, len(want))
 	case !known:
-		return fmt.Errorf("worker serves sha256 %.12s…, want %.12s…", got, slices.Collect(maps.Keys(want))[0])
+		return "", fmt.Errorf("worker serves sha256 %.12s…, want %.12s…", got, slices.Collect(maps.Keys(want))[0])
 	case len(seen.PeerCertificates) != length:
-		return fmt.Errorf("worker serves a chain of %d certificates, want %d", len(seen.PeerCertificates), length)
+		return "", fmt.Errorf("worker serves a chain of %d certificates, want %d", len(seen.PeerCertificates), length)
 	case seen.NegotiatedProtocol == "":
-		return errors.New("worker agreed on no protocol, want h2 or http/1.1 (ALPN)")
+		return "", errors.New("worker agreed on no protocol, want h2 or http/1.1 (ALPN)")
 	}
-	return nil
+	return got, nil
 }
 
 // dial opens a private TLS connection. The fingerprint is compared by the

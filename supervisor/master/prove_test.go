@@ -125,7 +125,7 @@ func TestAWorkerThatServesAnotherCertificateFailsItsProof(t *testing.T) {
 		want   string
 	}{
 		{serve(t, both, first, other), `certificate "www.test": worker serves sha256`},
-		{serve(t, both, other, second), `certificate "shop.test": worker serves sha256`},
+		{serve(t, both, other, second), `serve a client of "shop.test": worker serves sha256`},
 		{serve(t, both, first, longer), "chain of 2 certificates, want 1"},
 		{serve(t, nil, first, second), "no protocol"},
 	} {

@@ -127,4 +127,5 @@ func (m *master) keep() {
 	}
 	m.anchor.store(nameState, f)
 	_ = f.Close()
+	m.stirred = time.Now()
 }

@@ -17,11 +17,7 @@ import (
 
 func text(t *testing.T, s *status.Status) string {
 	t.Helper()
-	var b bytes.Buffer
-	if err := metrics.Write(&b, s, time.Unix(1_800_000_000, 0)); err != nil {
-		t.Fatalf("write: %v", err)
-	}
-	return b.String()
+	return string(metrics.Text(s, time.Unix(1_800_000_000, 0)))
 }
 
 func requires(t *testing.T, got string, lines ...string) {
