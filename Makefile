@@ -3,6 +3,7 @@ GO         ?= go
 GOFUMPT    := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM       := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+BENCHSTAT  := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # Without the documentation generator of the command line library: its tables
 # would cost every process 0.2 MB.
 TAGS       := urfave_cli_no_docs
@@ -12,10 +13,10 @@ FUZZTIME   ?= 20s
 CHAOSTIME  ?= 1h
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deb test test-deps check fuzz bench soak chaos clean
+.PHONY: help run build deb test test-deps check fuzz bench bench-micro soak chaos clean
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/handover, static
 	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o $(OUT)/handover .
@@ -45,6 +46,9 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 
 bench: ## what a handover costs
 	$(GO) test -run '^$$' -bench . -timeout 40m ./integration/...
+
+bench-micro: ## the hot paths alone, COUNT (10) times; BASE=FILE: set against those
+	@GO=$(GO) BENCHSTAT=$(BENCHSTAT) .ci/bench-micro "$(VERSION)" $(OUT)
 
 soak: ## 200 reloads under a million requests, minutes
 	HANDOVER_SOAK=1 $(GO) test -v -count=1 -run TestSoak -timeout 60m ./integration/
