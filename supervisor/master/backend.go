@@ -135,8 +135,13 @@ func (m *master) begins() error {
 
 func (b *backend) Follow(ctx context.Context, id string, after int) (<-chan status.Event, error) {
 	return call(ctx, b.m, func() (<-chan status.Event, error) {
-		for _, r := range slices.Concat(b.m.rotations, []*reload{b.m.current, b.m.next}, b.m.ended) {
+		for _, r := range append(slices.Clone(b.m.rotations), b.m.current, b.m.next) {
 			if r != nil && r.Record.ID == id {
+				return b.m.attend(ctx, r, after), nil
+			}
+		}
+		for _, e := range b.m.ended {
+			if r := e.get(); r.Record.ID == id {
 				return b.m.attend(ctx, r, after), nil
 			}
 		}

@@ -61,7 +61,7 @@ func TestAStartIsOverForTheServiceManagerAtTheCutover(t *testing.T) {
 func TestOfAReloadTheEndIsToldThoughNobodyWaitsForIt(t *testing.T) {
 	t.Parallel()
 	again := status.Reload{Kind: status.KindReload, AskedBy: byDeferral, Outcome: status.OutcomeRefused, Error: "read config: no"}
-	m := &master{ended: []*reload{{Record: again}}}
+	m := &master{ended: []*ended{{reload: &reload{Record: again}}}}
 	if m.idle(again) {
 		t.Error("a reload that is refused as before: got idle, want told: RELOADING=1 was said")
 	}

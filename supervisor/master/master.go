@@ -73,7 +73,7 @@ type master struct {
 	released       time.Time            // when the own workers were told "go"
 	current        *reload              // the one that runs
 	next           *reload              // the one after it
-	ended          []*reload            // the last ones that did
+	ended          []*ended             // the last ones that did
 	rotations      []*reload            // those that wait
 	rotation       *rotation            // the one whose turn it is, from its judgement on
 	swaps          int                  // rotations that were committed

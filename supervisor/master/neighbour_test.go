@@ -40,7 +40,7 @@ func TestTheStateOfTheReleaseBeforeIsUnderstood(t *testing.T) {
 	if len(s.Draining) != 1 || s.Draining[0].Generation != 1 || s.Draining[0].Deadline.IsZero() || len(s.Draining[0].Workers) != 3 {
 		t.Errorf("draining: got %+v, want generation 1 with its three workers and its deadline", s.Draining)
 	}
-	if len(s.Ended) != 2 || s.Ended[0].Committed == "" || s.Ended[1].Record.Outcome != "done" || len(s.Ended[1].Record.Steps) != 6 {
+	if len(s.Ended) != 2 || s.Ended[0].get().Committed == "" || s.Ended[1].get().Record.Outcome != "done" || len(s.Ended[1].get().Record.Steps) != 6 {
 		t.Errorf("reloads: got %+v, want a rotation and a reload of six steps", s.Ended)
 	}
 	if s.Tickets == nil || len(s.Tickets.Keys) != 2 {
@@ -66,6 +66,10 @@ func TestWhatANeighbourAddedToTheStateIsPassedOver(t *testing.T) {
 	text = bytes.Replace(text, []byte(`"v": 2`), []byte(`"v": 3, "weather": 7`), 1)
 	want.Version = 3
 	got, err := decodeState(text)
+	if reloads := recent(got.Ended); !reflect.DeepEqual(reloads, recent(want.Ended)) {
+		t.Errorf("reloads with more in them: got %+v, want %+v", reloads, recent(want.Ended))
+	}
+	got.Ended, want.Ended = nil, nil
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("state with more in it: got %+v (%v), want %+v", got, err, want)
 	}

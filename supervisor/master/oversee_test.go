@@ -35,7 +35,7 @@ func TestARefusalThatDiffersOnlyInHowLongAgoIsTheSame(t *testing.T) {
 		return status.Reload{AskedBy: byWatch, Outcome: status.OutcomeRefused, Error: text}
 	}
 	before := `certificate "a": "/a.pem" is not valid before 2026-11-29T23:02:53Z, 24h0m0s from now (time.not_yet)`
-	m := &master{ended: []*reload{{Record: refused(before)}}}
+	m := &master{ended: []*ended{{reload: &reload{Record: refused(before)}}}}
 	for text, want := range map[string]bool{
 		before: true,
 		`certificate "a": "/a.pem" is not valid before 2026-11-29T23:02:53Z, 23h59m54s from now (time.not_yet)`: true,

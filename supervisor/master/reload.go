@@ -225,14 +225,6 @@ var durations = regexp.MustCompile(`\b([0-9]+h)?([0-9]+m)?[0-9.]+(s|ms|µs)\b`)
 
 func timeless(text string) string { return durations.ReplaceAllString(text, "") }
 
-// last returns the one that ended last; nil if there was none.
-func (m *master) last() *reload {
-	if len(m.ended) == 0 {
-		return nil
-	}
-	return m.ended[len(m.ended)-1]
-}
-
 // announce says in the log, to systemd and to the hooks how r ended.
 func (m *master) announce(r status.Reload) {
 	elapsed := r.Finished.Sub(r.Started).Round(100 * time.Microsecond)

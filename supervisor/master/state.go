@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"example.com/handover/supervisor/cert"
@@ -31,7 +32,7 @@ type state struct {
 	Draining    []drainRecord        `json:"draining"`
 	Current     *reload              `json:"current,omitempty"`
 	Next        *reload              `json:"next,omitempty"`
-	Ended       []*reload            `json:"ended,omitempty"` // the last ones, for clients that still follow
+	Ended       []*ended             `json:"ended,omitempty"` // the last ones, for clients that still follow
 	Rotations   []*reload            `json:"rotations,omitempty"`
 	Deferred    *deferral            `json:"deferred,omitempty"`
 	Judged      string               `json:"judged,omitempty"`   // the config by which the bundle "judged" was
@@ -63,20 +64,25 @@ type workerID struct {
 }
 
 func decodeState(b []byte) (state, error) {
-	var head struct {
-		Version int `json:"v"`
-	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return state{}, fmt.Errorf("decode state: %v", err)
-	}
-	// First of all: what a distant release wrote may not even have the same types.
-	if err := wire.Judge("state", head.Version, wire.HintRestart); err != nil {
-		return state{}, err
-	}
 	var s state
-	if err := json.Unmarshal(b, &s); err != nil {
+	err := json.Unmarshal(b, &s)
+	if err != nil {
+		// What a distant release wrote may not even have the same types.
+		var head struct {
+			Version int `json:"v"`
+		}
+		if json.Unmarshal(b, &head) != nil {
+			return state{}, fmt.Errorf("decode state: %v", err)
+		}
+		s.Version = head.Version
+	}
+	if distant := wire.Judge("state", s.Version, wire.HintRestart); distant != nil {
+		return state{}, distant
+	}
+	if err != nil {
 		return state{}, fmt.Errorf("decode state: %v", err)
 	}
+	s.Ended = slices.DeleteFunc(s.Ended, func(e *ended) bool { return e == nil })
 	return s, nil
 }
 

@@ -1,0 +1,54 @@
+package master
+
+import (
+	"encoding/json"
+	"testing"
+
+	"example.com/handover/supervisor/status"
+	"example.com/handover/worker/wire"
+)
+
+func TestWhatHasEndedPassesThroughStatesAsItWas(t *testing.T) {
+	t.Parallel()
+	m := &master{}
+	for _, id := range []string{"a", "b", "c"} {
+		r := newReload(bySignal, nil)
+		r.Record.ID, r.Record.Outcome = id, status.OutcomeDone
+		m.remember(r)
+	}
+	for range 3 { // from master to master
+		b, err := json.Marshal(state{Version: wire.Version, Ended: m.ended})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := decodeState(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.ended = s.Ended
+	}
+	m.last().Record.Confirmed = "yes" // after it was read, and before it is written again
+	b, err := json.Marshal(m.ended)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []*ended
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	list := recent(got)
+	if len(list) != 3 || list[0].ID != "c" || list[0].Confirmed != "yes" || list[2].ID != "a" || list[2].Outcome != status.OutcomeDone {
+		t.Errorf("got %+v, want c, confirmed, then b and a", list)
+	}
+}
+
+func TestAnEndThatIsNoneIsPassedOver(t *testing.T) {
+	t.Parallel()
+	s, err := decodeState([]byte(`{"v":2,"ended":[null,{"record":7},{"record":{"id":"a"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := recent(s.Ended); len(got) != 2 || got[0].ID != "a" {
+		t.Errorf("got %+v, want what could be understood", got)
+	}
+}
