@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/worker/wire"
 	"github.com/cloudflare/tableflip"
@@ -85,6 +86,9 @@ func (m *master) inherit() error {
 	for _, name := range wire.Inherited() {
 		h.files[name] = wire.Take(name)
 	}
+	if m.options.Boot == nil {
+		m.early = ahead(m.options.Load) // while the rest is taken over; what was inherited it does not look at any more
+	}
 	if err := h.claim(nameReport); err != nil {
 		return err
 	}
@@ -120,6 +124,21 @@ func (m *master) inherit() error {
 		return errors.New("start master: descriptors of the anchor are missing: it is started by the anchor alone")
 	}
 	return nil
+}
+
+// ahead begins to load a config at once. What is returned waits for it.
+func ahead(load func() (*config.Config, error)) func() (*config.Config, error) {
+	var c *config.Config
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c, err = load()
+	}()
+	return func() (*config.Config, error) {
+		<-done
+		return c, err
+	}
 }
 
 // nextGeneration is one more than that of the past, and of whatever is left of others.

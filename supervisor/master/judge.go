@@ -205,21 +205,6 @@ func explain(err error) *status.Failure {
 	}
 }
 
-// ahead begins to load a config at once. What is returned waits for it.
-func ahead(load func() (*config.Config, error)) func() (*config.Config, error) {
-	var c *config.Config
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c, err = load()
-	}()
-	return func() (*config.Config, error) {
-		<-done
-		return c, err
-	}
-}
-
 // judgeBoot begins the boot: from the disk, or after a crash from what was
 // accepted before it.
 func (m *master) judgeBoot() {

@@ -119,9 +119,6 @@ func Run(o Options) int {
 		steps:    &reporter{},
 		endings:  endings{lastEnds: map[int]*status.End{}},
 	}
-	if o.Boot == nil {
-		m.early = ahead(o.Load) // while the descriptors are taken over
-	}
 	m.oomKills, _ = cgroup.OOMKills()
 	m.killsBefore = m.oomKills
 	m.output = newOutput()
