@@ -9,10 +9,12 @@ import (
 // Peer is a kind of server that can be measured.
 type Peer struct {
 	Name     string        // as the table shows it
-	Version  func() string // of what is installed; "": it is not
+	Version  func() string // of what is installed, "1.22.1"; "": it is not
 	Start    func(testing.TB, Setup) *Server
-	HTTP2    bool // it speaks HTTP/2
-	OneByOne bool // it knows no number of workers: one process, whatever Setup says
+	How      string // how Reload asks: "HUP", "restart"
+	HTTP2    bool   // it speaks HTTP/2
+	OneByOne bool   // it knows no number of workers: one process, whatever Setup says
+	MaxSites int    // how many pairs it can serve; 0: any number
 }
 
 // Setup is what every server is started with. The pairs lie in Dir as
@@ -23,13 +25,23 @@ type Setup struct {
 	Dir     string // a path whose folder is switched at a reload; see harness.Certs.Switch
 	Sites   int
 	Workers int
+	Keys    string // further lines at the top level of Handover's config; nobody else's
 }
 
 // Server is one that runs and has answered. It ends with the test.
 type Server struct {
 	Peer      Peer
 	Addr      string
+	Main      func() int               // the process that its operator would signal
+	Workers   func() []harness.Process // those that answer clients; Main alone where there are no others
 	Processes func() []harness.Process // all that belong to it, whose memory and CPU count
-	Reload    func() error             // asks it to take the files of Dir, as its operator would; returns at once
-	Settled   func() error             // nil when nothing of an older generation is left
+	Beside    func() []harness.Process // what it answers from and is not counted: a terminator's backend; nil: nothing
+
+	// Prepare is what its operator does with the files of Dir before he asks for a
+	// reload, and is no part of its time: another form of them beside. nil: nothing.
+	Prepare func() error
+	Reload  func() error // asks it to take the files, as its operator would; returns at once
+	Settled func() error // nil when nothing of an older generation is left
+
+	Instance *harness.Instance // of Handover; nil of all others
 }
