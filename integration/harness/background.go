@@ -24,10 +24,25 @@ type Background struct {
 // besides this process's own.
 func StartBackground(t testing.TB, folder string, env []string, argv ...string) *Background {
 	t.Helper()
+	b, err := Launch(folder, env, argv...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.End(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// Launch is StartBackground for those who start a program in the middle of a
+// test, and on another goroutine: they see to its End.
+func Launch(folder string, env []string, argv ...string) (*Background, error) {
 	b := &Background{exited: make(chan struct{}), output: filepath.Join(folder, "output")}
 	out, err := os.Create(b.output)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer out.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
@@ -35,16 +50,15 @@ func StartBackground(t testing.TB, folder string, env []string, argv ...string) 
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("start %q: %v", argv[0], err)
+		return nil, fmt.Errorf("start %q: %v", argv[0], err)
 	}
 	b.Pid, b.cmd = cmd.Process.Pid, cmd
 	register(b.Pid)
-	go func() { // ends with the process, which Cleanup sees to
+	go func() { // ends with the process, which End sees to
 		_ = cmd.Wait()
 		close(b.exited)
 	}()
-	t.Cleanup(func() { b.bury(t) })
-	return b
+	return b, nil
 }
 
 // WaitExit waits for the end and returns the exit code, -1 for a signal.
@@ -82,21 +96,20 @@ func (b *Background) Until(t testing.TB, what string, limit time.Duration, cond 
 	}
 }
 
-// bury ends it and whatever it started.
-func (b *Background) bury(t testing.TB) {
+// End ends it and whatever it started.
+func (b *Background) End() error {
 	defer forget(b.Pid)
 	defer killSession(b.Pid)
 	select {
 	case <-b.exited:
-		return
+		return nil
 	default:
 	}
 	if err := syscall.Kill(b.Pid, syscall.SIGTERM); err != nil {
-		t.Errorf("end %d: %v", b.Pid, err)
+		return fmt.Errorf("end %d: %v", b.Pid, err)
 	}
-	select {
-	case <-b.exited:
-	case <-time.After(10 * time.Second):
-		t.Errorf("end %d by TERM: not within 10s; left:\n%s", b.Pid, list(b.Pid))
+	if _, err := b.WaitExit(10 * time.Second); err != nil {
+		return fmt.Errorf("end by TERM: %v", err)
 	}
+	return nil
 }
