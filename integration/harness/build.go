@@ -24,29 +24,37 @@ func Program(t testing.TB, name string) string {
 	return filepath.Join(bin(t), name)
 }
 
-// static compiles what an image holds, once per test process.
-var static = sync.OnceValues(func() (string, error) {
+// static holds, by name, what compiles a program once per test process.
+var static sync.Map
+
+// Static returns the path of the program under test, or of one of
+// integration/programs, as it is shipped: it needs no C library, so that an
+// image may hold nothing else, and has no race detector, which would multiply
+// what it costs.
+func Static(t testing.TB, name string) string {
+	t.Helper()
+	once, _ := static.LoadOrStore(name, sync.OnceValues(func() (string, error) { return compileStatic(name) }))
+	path, err := once.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func compileStatic(name string) (string, error) {
 	root, err := Module()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(scratch(), "static")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	folder := "./integration/programs/" + name
+	if name == "handover" {
+		folder = "."
+	}
+	path := filepath.Join(scratch(), "static", name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}
-	return dir, build(false, root, dir+"/", "", ".", "./integration/programs/echo")
-})
-
-// Static returns the path of the program under test, or of one of
-// integration/programs, as an image without a C library holds it: it needs
-// nothing else, and has no race detector.
-func Static(t testing.TB, name string) string {
-	t.Helper()
-	dir, err := static()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, name)
+	return path, build(false, root, path, "", folder)
 }
 
 func bin(t testing.TB) string {

@@ -6,10 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 )
@@ -20,23 +18,6 @@ type Measured struct {
 	Took time.Duration
 	Peak int64 // resident memory in bytes; 0: not looked at
 }
-
-// shipped compiles the program and measure without the race detector, which
-// would multiply what they cost.
-var shipped = sync.OnceValues(func() (string, error) {
-	if !Race {
-		return built()
-	}
-	root, err := Module()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(scratch(), "shipped")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return "", err
-	}
-	return dir, build(false, root, dir+"/", "", ".", "./integration/programs/measure")
-})
 
 // Run runs a command of the program for this instance, as it is
 // shipped and as the user that the instance runs as, two minutes at most.
@@ -64,13 +45,9 @@ func (i *Instance) Measure(t testing.TB, words ...string) Measured {
 
 func (i *Instance) run(t testing.TB, by string, extra *os.File, words []string) Measured {
 	t.Helper()
-	dir, err := shipped()
-	if err != nil {
-		t.Fatal(err)
-	}
-	argv := slices.Concat(i.Config.Wrap, []string{filepath.Join(dir, "handover"), words[0], "-c", i.ConfigFile()}, words[1:])
+	argv := slices.Concat(i.Config.Wrap, []string{Static(t, "handover"), words[0], "-c", i.ConfigFile()}, words[1:])
 	if by != "" {
-		argv = append([]string{filepath.Join(dir, by)}, argv...)
+		argv = append([]string{Static(t, by)}, argv...)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
