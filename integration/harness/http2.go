@@ -52,8 +52,11 @@ type stream struct {
 }
 
 // DialH2 connects to the instance as an HTTP/2 client.
-func (i *Instance) DialH2() (*H2, error) {
-	c, err := Dial("tcp", i.Addr, i.Certs.Trust("h2"))
+func (i *Instance) DialH2() (*H2, error) { return DialH2(i.Addr, i.Certs.Trust("h2")) }
+
+// DialH2 connects as an HTTP/2 client. Its error is a Loss.
+func DialH2(addr string, trust *tls.Config) (*H2, error) {
+	c, err := Dial("tcp", addr, trust)
 	if err != nil {
 		return nil, err
 	}
