@@ -112,7 +112,7 @@ func (s *sites) handover() subject {
 // nginx starts what is compared with.
 func (s *sites) nginx() subject {
 	s.b.Helper()
-	n := harness.StartNginx(s.b, s.folder(), s.count)
+	n := harness.StartNginx(s.b, s.folder(), s.count, 2)
 	return subject{n.Addr, n.Pid, n.Processes, func() { n.Until(s.b, "settled", time.Minute, n.Settled) }}
 }
 
