@@ -1,0 +1,9 @@
+package bench
+
+import (
+	"testing"
+
+	"example.com/handover/integration/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
