@@ -13,7 +13,7 @@ FUZZTIME   ?= 20s
 CHAOSTIME  ?= 1h
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deb test test-deps check fuzz bench bench-micro soak chaos clean
+.PHONY: help run build deb test test-deps check fuzz bench bench-deps bench-micro soak chaos clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 
 bench: ## what a handover costs
 	$(GO) test -run '^$$' -bench . -timeout 40m ./integration/...
+
+bench-deps: ## install the servers to compare with, where apt-get is
+	@.ci/bench-deps
 
 bench-micro: ## the hot paths alone, COUNT (10) times; BASE=FILE: set against those
 	@GO=$(GO) BENCHSTAT=$(BENCHSTAT) .ci/bench-micro "$(VERSION)" $(OUT)
