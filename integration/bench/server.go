@@ -2,6 +2,7 @@ package bench
 
 import (
 	"testing"
+	"time"
 
 	"example.com/handover/integration/harness"
 )
@@ -44,4 +45,7 @@ type Server struct {
 	Settled func() error // nil when nothing of an older generation is left
 
 	Instance *harness.Instance // of Handover; nil of all others
+
+	// until waits for a condition as long as the program lives.
+	until func(t testing.TB, what string, limit time.Duration, cond func() error)
 }

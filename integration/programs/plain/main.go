@@ -56,7 +56,7 @@ func shutdown(server *http.Server) <-chan struct{} {
 	go func() { // ends with the process, at the latest
 		defer close(ended)
 		<-term
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_ = server.Shutdown(ctx)
 	}()
