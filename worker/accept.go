@@ -21,13 +21,15 @@ type clients struct {
 	over   <-chan struct{} // closed when no client is wanted any more
 	closed <-chan struct{} // like over; nil: never
 	short  bool            // the last one could not be accepted; of the goroutine that accepts
+	queue  *queue          // nil: not needed yet; of that goroutine too
 }
 
-// Accept waits until there is room, and for the next client.
+// Accept waits until there is room, for its turn, and for the next client.
 func (l *clients) Accept() (net.Conn, error) {
 	if !l.roster.room(l.over, l.closed) {
 		return nil, net.ErrClosed
 	}
+	l.yield()
 	return l.accept()
 }
 

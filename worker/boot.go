@@ -22,6 +22,7 @@ type boot struct {
 	sockets  []socket
 	rotation *rotation   // nil without TLS
 	tls      *tls.Config // the rotation's front; nil without TLS
+	crowd    crowd
 	slot     *wire.Slot
 	meter    *wire.Meter   // nil: the master has none
 	packets  *wire.Packets // on which the probes come
@@ -84,10 +85,11 @@ func (b *boot) mapCounters() error {
 		return err
 	}
 	// An earlier worker of this slot may have been killed with clients connected.
-	b.slot = counters.Slot(b.settings.Slot)
+	b.slot, b.crowd = counters.Slot(b.settings.Slot), crowd{counters, b.settings.Slot}
 	b.slot.Requests.Store(0)
 	b.slot.Connections.Store(0)
 	b.slot.Heartbeat.Store(0)
+	b.slot.Accepting.Store(0)
 	return nil
 }
 

@@ -116,6 +116,7 @@ func (s *server) run(l *lifeline) error {
 		return err
 	}
 	<-l.started
+	s.slot.Accepting.Store(1)
 	failed := make(chan error, len(s.sockets))
 	for _, socket := range s.sockets {
 		s.loops.Go(func() {
@@ -128,6 +129,7 @@ func (s *server) run(l *lifeline) error {
 	case err = <-failed:
 		s.log.Error("accept clients", "err", err)
 	}
+	s.slot.Accepting.Store(0)
 	s.drain(func() {
 		l.stopAccepting()
 		l.tellDraining()

@@ -21,7 +21,8 @@ type Slot struct {
 	Requests    atomic.Uint64 // answered since the worker started
 	Connections atomic.Int64  // of clients, open now
 	Heartbeat   atomic.Int64  // when the worker last showed life, CLOCK_MONOTONIC in nanoseconds
-	_           [slotSize - 24]byte
+	Accepting   atomic.Uint32 // 1 while it accepts clients in turn with the others; a release that does not has 0
+	_           [slotSize - 28]byte
 }
 
 // Counters is a memfd that every worker of a generation and the masters map.

@@ -1,0 +1,48 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"example.com/handover/worker/wire"
+)
+
+func TestAWorkerLeavesAClientToThoseWhoHaveFewer(t *testing.T) {
+	t.Parallel()
+	const now = int64(time.Hour)
+	type slot struct {
+		clients, beat int64
+		accepting     uint32
+	}
+	at := func(clients int64) slot { return slot{clients, now, 1} }
+	for name, c := range map[string]struct {
+		want  bool
+		slots []slot // the second is the own one
+	}{
+		"alone":                      {false, []slot{{}, at(9)}},
+		"as many":                    {false, []slot{at(5), at(5), at(5)}},
+		"one more":                   {false, []slot{at(4), at(5), at(5)}},
+		"two more":                   {true, []slot{at(5), at(5), at(3)}},
+		"two more than none":         {true, []slot{at(0), at(2)}},
+		"the other drains":           {false, []slot{{0, now, 0}, at(5)}},
+		"the other is lost or hangs": {false, []slot{{0, now - 4*int64(time.Second), 1}, at(5)}},
+		"the other is late":          {true, []slot{{0, now - int64(time.Second), 1}, at(5)}},
+		"a slot that nobody has":     {false, []slot{at(5), at(5), {}, at(0)}},
+	} {
+		counters, memory, err := wire.CreateCounters(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = memory.Close()
+		for i, s := range c.slots {
+			to := counters.Slot(i + 1)
+			to.Connections.Store(s.clients)
+			to.Heartbeat.Store(s.beat)
+			to.Accepting.Store(s.accepting)
+		}
+		if got := (crowd{counters, 2}).leads(); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+		_ = counters.Close()
+	}
+}
