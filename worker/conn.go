@@ -77,11 +77,14 @@ func observe(outer net.Conn, state http.ConnState) {
 
 // inner returns the conn beneath TLS, or nil if there is none.
 func inner(outer net.Conn) *conn {
-	if wrapped, ok := outer.(interface{ NetConn() net.Conn }); ok {
-		outer = wrapped.NetConn()
+	if c, ok := outer.(*conn); ok { // first: it is asked for twice a request
+		return c
 	}
-	c, _ := outer.(*conn)
-	return c
+	if wrapped, ok := outer.(interface{ NetConn() net.Conn }); ok {
+		c, _ := wrapped.NetConn().(*conn)
+		return c
+	}
+	return nil
 }
 
 // open says whether http.Server.Shutdown would do this connection harm: its client
@@ -104,7 +107,7 @@ func (c *conn) over(now, settling, grace time.Duration) bool {
 }
 
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+	n, err := c.read(b)
 	if n > 0 && c.phase.Load() == waiting {
 		c.heard.Store(int64(c.roster.now()))
 		c.noteAlert(b[:n])

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -11,6 +12,9 @@ import (
 
 // deadline is until when a connection may be read from: as whoever serves it has
 // set that, and as we have. It is for use by several goroutines.
+//
+// The connection beneath is told when somebody reads, and not before: net/http sets
+// six of them for each request of a connection that is kept alive, and reads twice.
 type deadline struct {
 	mu      sync.Mutex
 	theirs  time.Time
@@ -19,6 +23,8 @@ type deadline struct {
 	shaking time.Time // of a handshake, which is no header: the others count afterwards; zero: it is over
 	body    *body     // the one that is watched; nil: none
 	stalled bool      // a body was not read to its end; what comes later on is no request
+	readers int       // how many goroutines read
+	beneath time.Time // as the connection beneath has it
 }
 
 // longAgo is a deadline that has passed.
@@ -75,17 +81,50 @@ func (c *conn) handlerDeadline(t time.Time) error {
 	return c.apply()
 }
 
-// apply sets the one that counts.
-func (c *conn) apply() error {
-	u := &c.until
-	t := u.theirs
+// counts returns the one that counts.
+func (u *deadline) counts() time.Time {
 	switch {
 	case !u.shaking.IsZero():
-		t = u.shaking
-	case !u.ours.IsZero() && (t.IsZero() || u.ours.Before(t)):
-		t = u.ours
+		return u.shaking
+	case !u.ours.IsZero() && (u.theirs.IsZero() || u.ours.Before(u.theirs)):
+		return u.ours
 	}
+	return u.theirs
+}
+
+// apply has the one that counts hold for reads that are under way. Those to come see
+// to it themselves.
+func (c *conn) apply() error {
+	if c.until.readers == 0 {
+		if c.closed.Load() {
+			return net.ErrClosed // as the connection beneath would say
+		}
+		return nil
+	}
+	return c.tell()
+}
+
+func (c *conn) tell() error {
+	t := c.until.counts()
+	if t == c.until.beneath { // also if it has passed: then it still has
+		return nil
+	}
+	c.until.beneath = t
 	return c.Conn.SetReadDeadline(t)
+}
+
+// read reads with the deadline that counts.
+func (c *conn) read(b []byte) (int, error) {
+	u := &c.until
+	u.mu.Lock()
+	u.readers++
+	_ = c.tell() // else the read fails as well
+	u.mu.Unlock()
+	n, err := c.Conn.Read(b)
+	u.mu.Lock()
+	u.readers--
+	u.mu.Unlock()
+	return n, err
 }
 
 // watch begins to watch the body of a request, in which a client may pause for so
@@ -140,7 +179,7 @@ func (c *conn) forgive() {
 func (c *conn) shake(outer *tls.Conn) {
 	c.until.mu.Lock()
 	c.until.shaking = time.Now().Add(c.roster.limits.Handshake)
-	_ = c.Conn.SetDeadline(c.until.shaking)
+	_, _ = c.apply(), c.Conn.SetWriteDeadline(c.until.shaking)
 	c.until.mu.Unlock()
 	go func() {
 		err := outer.Handshake()

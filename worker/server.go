@@ -44,18 +44,23 @@ func newServer(b *boot, handler http.Handler) (*server, error) {
 	}
 	s := &server{boot: b, roster: newRoster(b.slot, b.meter, limitsOf(b.settings.Limits)), handlers: newTally(), say: line.say}
 	s.probes = newProbes(b, s.roster)
-	s.http = &http.Server{
+	s.http = s.serving(handler)
+	return s, s.configureHTTP2()
+}
+
+// serving returns what serves clients and probes over HTTP/1.1.
+func (s *server) serving(handler http.Handler) *http.Server {
+	return &http.Server{
 		Handler:           s.counted(s.recorded(handler)),
 		ReadHeaderTimeout: s.roster.limits.Header,
 		IdleTimeout:       s.roster.limits.Idle,
 		MaxHeaderBytes:    s.roster.limits.HeaderSize,
-		ErrorLog:          log.New(complaints{b.log}, "", 0),
+		ErrorLog:          log.New(complaints{s.log}, "", 0),
 		ConnState:         observe,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connection{}, inner(c))
 		},
 	}
-	return s, s.configureHTTP2()
 }
 
 // counted counts the running handlers and the answered requests, and lets a
