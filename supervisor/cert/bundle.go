@@ -97,7 +97,7 @@ func (b *Bundle) read() error {
 	}
 	b.Certificates = make([]Certificate, b.mapped.Len())
 	errs := make([]error, b.mapped.Len())
-	each(b.mapped.Len(), func(i int) { errs[i] = json.Unmarshal(b.mapped.Pair(i).Notes, &b.Certificates[i]) })
+	each(b.mapped.Len(), func(i int) { b.Certificates[i], errs[i] = decode(b.mapped.NotesOf(i)) })
 	for i, err := range errs {
 		if err != nil {
 			return fmt.Errorf("certificate %.100q: %v", b.mapped.Pair(i).Name, err)

@@ -131,6 +131,11 @@ func accept(c *candidate, v verdict) *accepted {
 		a.notes = c.known.notes
 		return a
 	}
+	return noted(a)
+}
+
+// noted has a note its description in the bundle.
+func noted(a *accepted) *accepted {
 	notes, err := json.Marshal(a.Certificate)
 	if err != nil {
 		panic(fmt.Sprintf("BUG: encode the description of certificate %q: %v", a.Name, err))

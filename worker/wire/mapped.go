@@ -166,6 +166,11 @@ func (m *Mapped) Pair(i int) Pair {
 	}
 }
 
+// NotesOf returns the notes of pair i, from 0, and makes nothing of the rest.
+func (m *Mapped) NotesOf(i int) []byte {
+	return m.span(m.row(m.pairs, m.n.pairs, pairSize, i) + spanSize)
+}
+
 // Choices are the pairs that serve a name, in order of preference.
 type Choices struct {
 	m        *Mapped
