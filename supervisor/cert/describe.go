@@ -147,31 +147,37 @@ func noted(a *accepted) *accepted {
 // Published describes b for the status, as it is at the moment it was taken:
 // the disk holds the same, unless a certificate is held.
 func (b *Bundle) Published() []status.Certificate {
-	list := make([]status.Certificate, 0, len(b.Certificates))
-	for _, c := range b.Certificates {
-		disk := DiskSame
-		if c.Held {
-			disk = DiskChanged
-		}
-		list = append(list, status.Certificate{
-			Name:          c.Name,
-			Fingerprint:   c.Fingerprint,
-			Names:         slices.Clone(c.Names),
-			NotBefore:     c.NotBefore,
-			NotAfter:      c.NotAfter,
-			ChainNotAfter: c.ChainNotAfter,
-			ChainLength:   c.ChainLength,
-			Issuer:        c.Issuer,
-			Serial:        c.Serial,
-			ChainSHA256:   c.ChainSHA256,
-			KeySHA256:     c.KeySHA256,
-			Source:        c.Source,
-			Held:          c.Held,
-			Disk:          disk,
-			SelfSigned:    c.SelfSigned,
-		})
+	list := make([]status.Certificate, len(b.Certificates))
+	for i := range list {
+		list[i] = b.Publish(i)
 	}
 	return list
+}
+
+// Publish describes pair i, from 0, as Published does.
+func (b *Bundle) Publish(i int) status.Certificate {
+	c := &b.Certificates[i]
+	disk := DiskSame
+	if c.Held {
+		disk = DiskChanged
+	}
+	return status.Certificate{
+		Name:          c.Name,
+		Fingerprint:   c.Fingerprint,
+		Names:         slices.Clip(c.Names), // nobody changes them
+		NotBefore:     c.NotBefore,
+		NotAfter:      c.NotAfter,
+		ChainNotAfter: c.ChainNotAfter,
+		ChainLength:   c.ChainLength,
+		Issuer:        c.Issuer,
+		Serial:        c.Serial,
+		ChainSHA256:   c.ChainSHA256,
+		KeySHA256:     c.KeySHA256,
+		Source:        c.Source,
+		Held:          c.Held,
+		Disk:          disk,
+		SelfSigned:    c.SelfSigned,
+	}
 }
 
 // brief is what the status says of a certificate on disk.

@@ -192,7 +192,8 @@ func (m *master) sayExpiry(now time.Time) {
 		case status.LeftNothing:
 			m.log.Error("certificate has expired and is served on", attributes...)
 		}
-		m.runHooks(hookExpiring, outcome{Certificate: &m.bundle.Published()[i]})
+		published := m.bundle.Publish(i)
+		m.runHooks(hookExpiring, outcome{Certificate: &published})
 	}
 	m.past.Told = told
 }

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -46,5 +47,25 @@ func TestARefusalThatDiffersOnlyInHowLongAgoIsTheSame(t *testing.T) {
 		if got := m.idle(refused(text)); got != want {
 			t.Errorf("%s: the same as before: got %v, want %v", text, got, want)
 		}
+	}
+}
+
+// Not parallel: it counts what the whole process allocates. The loop does nothing
+// else meanwhile, and with a cost for each that grows with all of them thousands
+// took it longer than the anchor waits for a master.
+func TestThatManyCertificatesExpireAtOnceCostsForEachWhatOneCosts(t *testing.T) {
+	perCertificate := func(n int) uint64 {
+		m := benchMaster(t, n, time.Now().AddDate(0, 0, 7))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		m.sayExpiry(time.Now())
+		runtime.ReadMemStats(&after)
+		if len(m.past.Told) != n {
+			t.Errorf("told of %d certificates, want %d", len(m.past.Told), n)
+		}
+		return (after.TotalAlloc - before.TotalAlloc) / uint64(n)
+	}
+	if few, many := perCertificate(100), perCertificate(2000); many > 3*few {
+		t.Errorf("of 2000 certificates each took %d bytes, want about the %d of each of 100", many, few)
 	}
 }

@@ -80,7 +80,7 @@ func (m *master) release() {
 	m.readMail()
 	m.rescale()
 	if m.generation > 1 {
-		m.log.Info("generation serves", "workers", m.pool.Want(), "certificates", len(m.bundle.Published()))
+		m.log.Info("generation serves", "workers", m.pool.Want(), "certificates", len(m.bundle.Certificates))
 	}
 	if m.next != nil {
 		m.step(handover.ReloadAsked) // it was asked for under the predecessor
