@@ -136,14 +136,14 @@ func (b *Bundle) Same(other *Bundle) bool {
 	}
 	for i, c := range b.Certificates {
 		d := other.Certificates[i]
-		if !slices.Equal(c.Names, d.Names) || !samePair(b.mapped.Pair(i), other.mapped.Pair(i)) && !interchangeable(c, d) {
+		if !slices.Equal(c.Names, d.Names) || !b.mapped.SamePair(i, other.mapped, i) && !interchangeable(c, d) {
 			return false
 		}
 	}
 	for _, c := range b.Certificates { // with the same names, nothing but the order is left
 		for _, name := range c.Names {
 			name = strings.ToLower(name)
-			if !slices.Equal(b.mapped.Find(name), other.mapped.Find(name)) {
+			if !b.mapped.Lookup(name).Equal(other.mapped.Lookup(name)) {
 				return false
 			}
 		}
@@ -165,16 +165,11 @@ func (b *Bundle) Changed(old *Bundle) []int {
 	}
 	var changed []int
 	for i, c := range b.Certificates {
-		p := b.mapped.Pair(i)
-		if !slices.ContainsFunc(there[c.ChainSHA256], func(j int) bool { return samePair(p, old.mapped.Pair(j)) }) {
+		if !slices.ContainsFunc(there[c.ChainSHA256], func(j int) bool { return b.mapped.SamePair(i, old.mapped, j) }) {
 			changed = append(changed, i)
 		}
 	}
 	return changed
-}
-
-func samePair(a, b wire.Pair) bool {
-	return bytes.Equal(a.Key, b.Key) && slices.EqualFunc(a.Chain, b.Chain, bytes.Equal)
 }
 
 // interchangeable says whether both were made on the spot and neither is needed

@@ -230,6 +230,46 @@ func TestOpeningManyPairsTakesNextToNoHeap(t *testing.T) {
 	}
 }
 
+func TestPairsAreTheSameByChainAndKeyAlone(t *testing.T) {
+	t.Parallel()
+	pair := func(key string, chain ...string) Pair {
+		p := Pair{Name: key + strings.Join(chain, "-"), Key: []byte(key), Notes: []byte(strings.Join(chain, "+"))}
+		for _, link := range chain {
+			p.Chain = append(p.Chain, []byte(link))
+		}
+		return p
+	}
+	all := []Pair{pair("k", "a", "b"), pair("l", "a", "b"), pair("k", "b", "a"), pair("k", "a"), pair("k", "a", "b", "c"), pair("k"), pair("k", "ab", "")}
+	other := []Pair{pair("x", "y")}
+	for _, p := range all { // so that no offset is the same in both
+		p.Name, p.Notes = "renamed", nil
+		other = append(other, p)
+	}
+	a, b := mustOpen(t, mustSeal(t, Bundle{Pairs: all})), mustOpen(t, mustSeal(t, Bundle{Pairs: other, ClientCAs: [][]byte{{1}}}))
+	for i := range all {
+		for j := range other {
+			if got := a.SamePair(i, b, j); got != (j == i+1) {
+				t.Errorf("pair %d (%q) and pair %d (%q): the same: got %v", i, all[i].Chain, j, other[j].Chain, got)
+			}
+		}
+	}
+}
+
+func TestChoicesAreEqualInTheSameOrderAlone(t *testing.T) {
+	t.Parallel()
+	m := mustOpen(t, mustSeal(t, Bundle{Pairs: make([]Pair, 3), Hosts: []Host{
+		{Name: "a", Pairs: []int{0, 1}}, {Name: "b", Pairs: []int{1, 0}}, {Name: "c", Pairs: []int{0}}, {Name: "d", Pairs: []int{0, 1}},
+	}}))
+	for name, want := range map[string]bool{"a": true, "b": false, "c": false, "d": true, "e": false} {
+		if got := m.Lookup("a").Equal(m.Lookup(name)); got != want {
+			t.Errorf("choices of a and %s: equal: got %v, want %v", name, got, want)
+		}
+	}
+	if !m.Lookup("e").Equal(m.Lookup("f")) {
+		t.Error("choices of nobody: got a difference")
+	}
+}
+
 // Whatever lies in sealed memory is refused, or is the one layout of what it holds.
 func FuzzOpenBundle(f *testing.F) {
 	for _, b := range []Bundle{{}, someBundle(), manyPairs(3, 2)} {
@@ -267,14 +307,18 @@ func FuzzOpenBundle(f *testing.F) {
 }
 
 func BenchmarkOpenBundle(b *testing.B) {
-	f := mustSeal(b, manyPairs(5000, 2))
-	b.ReportAllocs()
-	for b.Loop() {
-		m, err := OpenBundle(f)
-		if err != nil {
-			b.Fatal(err)
-		}
-		_ = m.Close()
+	for _, n := range []int{1, 100, 5000} {
+		b.Run(fmt.Sprintf("pairs=%d", n), func(b *testing.B) {
+			f := mustSeal(b, manyPairs(n, 2))
+			b.ReportAllocs()
+			for b.Loop() {
+				m, err := OpenBundle(f)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_ = m.Close()
+			}
+		})
 	}
 }
 

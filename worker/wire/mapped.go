@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -171,6 +172,27 @@ func (m *Mapped) NotesOf(i int) []byte {
 	return m.span(m.row(m.pairs, m.n.pairs, pairSize, i) + spanSize)
 }
 
+// SamePair says whether pair i has the chain and the key of pair j of another
+// bundle. It allocates nothing.
+func (m *Mapped) SamePair(i int, other *Mapped, j int) bool {
+	a, b := m.row(m.pairs, m.n.pairs, pairSize, i), other.row(other.pairs, other.n.pairs, pairSize, j)
+	if !bytes.Equal(m.span(a+2*spanSize), other.span(b+2*spanSize)) {
+		return false
+	}
+	a, b = a+3*spanSize, b+3*spanSize
+	links := m.number(a + numberSize)
+	if links != other.number(b+numberSize) {
+		return false
+	}
+	first, second := m.links+m.number(a)*spanSize, other.links+other.number(b)*spanSize
+	for n := range links {
+		if !bytes.Equal(m.span(first+n*spanSize), other.span(second+n*spanSize)) {
+			return false
+		}
+	}
+	return true
+}
+
 // Choices are the pairs that serve a name, in order of preference.
 type Choices struct {
 	m        *Mapped
@@ -186,6 +208,19 @@ func (c Choices) At(i int) int {
 		panic(fmt.Sprintf("BUG: choice %d of %d", i, c.n))
 	}
 	return c.m.number(c.m.choices + (c.first+i)*numberSize)
+}
+
+// Equal says whether both are the same pairs, by their index, in the same order.
+func (c Choices) Equal(d Choices) bool {
+	if c.n != d.n {
+		return false
+	}
+	for i := range c.n {
+		if c.At(i) != d.At(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // Lookup finds the pairs that serve exactly this name, which may be a wildcard.

@@ -135,3 +135,29 @@ func FuzzDecodeApp(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkMessage is the largest message that a worker gets, and the most frequent.
+func BenchmarkMessage(b *testing.B) {
+	settings := Message{Kind: KindSettings, Settings: &Settings{
+		Generation: 3, Slot: 7, KeepaliveGrace: time.Second, SNI: "strict", Tickets: [][]byte{make([]byte, TicketSize), make([]byte, TicketSize)},
+		Listeners: []Listener{{Descriptor: "listen0", Address: "unix:/run/a b", TLS: true}},
+	}}
+	for name, m := range map[string]Message{"settings": settings, "ready": {Kind: KindReady}} {
+		text, err := Encode(m)
+		check(b, err)
+		b.Run(name+"/encode", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = Encode(m)
+			}
+		})
+		b.Run(name+"/decode", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Decode(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

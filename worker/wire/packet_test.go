@@ -24,7 +24,7 @@ func pair(t *testing.T) (a, b *Packets) {
 	return a, b
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
