@@ -271,40 +271,6 @@ func manyPairs(t testing.TB, n int) wire.Bundle {
 	return b
 }
 
-func BenchmarkNewConnections(b *testing.B) {
-	for _, n := range []int{1, 5000} {
-		b.Run(fmt.Sprintf("pairs=%d", n), func(b *testing.B) {
-			s := newSite(b, wire.Settings{}, manyPairs(b, n))
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if _, err := s.visit(client("localhost")); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-			})
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "conns/s")
-		})
-	}
-}
-
-func BenchmarkChoose(b *testing.B) {
-	s := newSite(b, wire.Settings{}, manyPairs(b, 5000))
-	for _, host := range []string{"many002500.example", "unknown.many002500.example"} {
-		b.Run(host, func(b *testing.B) {
-			c := &conn{client: true}
-			c.turning.Store(true) // else it would wait for a turn, of which the next ones find none
-			hello := &tls.ClientHelloInfo{ServerName: host, Conn: c}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := s.configFor(hello); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 func BenchmarkRotate(b *testing.B) {
 	many := manyPairs(b, 5000)
 	s := newSite(b, wire.Settings{}, many)
