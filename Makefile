@@ -44,8 +44,8 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's/:func / /' | while read -r file target; do \
 	  echo "$${file%/*} $$target" && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$${file%/*}" || exit 1; done
 
-bench: ## what a handover costs
-	$(GO) test -run '^$$' -bench . -timeout 40m ./integration/...
+bench: ## beside other servers, 20 minutes; ONLY=REGEXP, PEERS=REGEXP: a part, not kept
+	HANDOVER_BENCH=1 HANDOVER_BENCH_ONLY='$(ONLY)' HANDOVER_BENCH_PEERS='$(PEERS)' $(GO) test -v -count=1 -run '^TestBench$$' -timeout 60m ./integration/bench
 
 bench-deps: ## install the servers to compare with, where apt-get is
 	@.ci/bench-deps
