@@ -28,7 +28,7 @@ func StartNginx(t testing.TB, dir string, sites, workers int) *Nginx {
 	folder, address := Folder(t), FreeAddress(t)
 	var b strings.Builder
 	fmt.Fprintf(&b, "daemon off;\nworker_processes %d;\npid nginx.pid;\nevents { worker_connections 1024; }\n", workers)
-	b.WriteString("http {\naccess_log off;\ndefault_type text/plain;\n" +
+	b.WriteString("http {\naccess_log off;\nssl_protocols TLSv1.2 TLSv1.3;\ndefault_type text/plain;\n" +
 		"server_names_hash_max_size 16384;\nserver_names_hash_bucket_size 128;\n")
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&b, "%s_temp_path temp;\n", kind)
