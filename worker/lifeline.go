@@ -278,6 +278,7 @@ func (l *lifeline) prepare() (*boot, error) {
 	if err != nil {
 		return nil, l.fail(err)
 	}
+	makeRoom()
 	l.boot.Store(b)
 	go b.beat(l.started)
 	return b, nil

@@ -91,7 +91,7 @@ func (p proof) visit(ctx context.Context, address string) error {
 	defer func() { _ = raw.Close() }()
 	got := ""
 	conn := tls.Client(raw, &tls.Config{
-		InsecureSkipVerify: true, ServerName: p.host, NextProtos: []string{"http/1.1", wire.ProtocolVisit},
+		InsecureSkipVerify: true, ServerName: p.host, NextProtos: []string{"http/1.1", wire.ProtocolVisit}, CurvePreferences: classical,
 		VerifyPeerCertificate: func(chain [][]byte, _ [][]*x509.Certificate) error {
 			sum := sha256.Sum256(chain[0])
 			got = hex.EncodeToString(sum[:])
