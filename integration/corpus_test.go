@@ -16,7 +16,7 @@ var catalogue = []string{
 	"pair.mismatch", "proof.sign", "proof.handshake", "cert.parse", "cert.serial_long",
 	"time.expired", "time.not_yet", "time.inverted", "time.remaining", "time.long_lived", "clock.sane",
 	"name.missing", "name.lost", "name.no_san", "name.malformed", "name.control_chars", "name.duplicate",
-	"sig.weak", "ext.eku", "ext.no_eku", "ext.ku", "ext.leaf_is_ca", "ext.critical_unknown", "ext.must_staple",
+	"sig.weak", "tickets.keys", "ext.eku", "ext.no_eku", "ext.ku", "ext.leaf_is_ca", "ext.critical_unknown", "ext.must_staple",
 	"chain.leaf_not_first", "chain.bad_signature", "chain.issuer_not_ca", "chain.pathlen", "chain.name_constraint", "chain.incomplete",
 	"chain.expired", "chain.message_too_large", "chain.order", "chain.duplicate", "chain.extraneous", "chain.expires_first", "chain.too_long",
 	"chain.self_signed", "chain.root_included", "chain.untrusted", "chain.issuer_changed",

@@ -10,7 +10,7 @@
 // # An input
 //
 // An Input is laid out in a folder of its own that holds everything an instance
-// reads: the pair, the authorities of clients and of verify, a second pair, and
+// reads: the pair, the authorities of clients and of verify, the session ticket keys, a second pair, and
 // a folder of pairs. Kit.Renew fills it with a good state; the input then spoils
 // one thing. Whole folders are exchanged at one stroke afterwards, so an input
 // is as old as its layout and nothing has to settle.

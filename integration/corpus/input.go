@@ -78,7 +78,7 @@ func All() []Input {
 	return slices.Concat(
 		places(), modes(), links(), moving(), forms(), torn(), accompanied(), keyForms(), brokenKeys(), keyKinds(),
 		ders(), times(), subjects(), alternatives(), extensionsOf(), uses(), chains(), longChains(), issuers(), changes(),
-		several(), clientCAs(), roots(), moved(),
+		several(), clientCAs(), ticketKeys(), roots(), moved(),
 	)
 }
 

@@ -25,6 +25,7 @@ const (
 	certFile   = "fullchain.pem"
 	keyFile    = "privkey.pem"
 	clientFile = "clients.pem"
+	ticketFile = "tickets.keys"
 	rootFile   = "roots.pem"
 )
 
@@ -125,6 +126,7 @@ func (k *Kit) Lay() {
 	k.Put("pairs/second.crt", PEM(k.second.Chain...))
 	k.Put("pairs/second.key", k.PKCS8(k.second.Key))
 	k.Put(clientFile, PEM(k.client.DER))
+	k.Put(ticketFile, ticketLines(2))
 	k.Put(rootFile, PEM(k.Root.DER))
 }
 

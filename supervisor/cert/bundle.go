@@ -27,7 +27,8 @@ type Bundle struct {
 
 // bundleNotes is what the bundle as a whole says to later masters.
 type bundleNotes struct {
-	Prover string `json:"prover"` // what proved the pairs, and under which settings; empty: unknown
+	Prover     string   `json:"prover"`                // what proved the pairs, and under which settings; empty: unknown
+	TicketKeys [][]byte `json:"ticket_keys,omitempty"` // of the file that the configuration names
 }
 
 // File is the sealed memory, for those who are to serve it. It stays the
@@ -126,12 +127,13 @@ func (b *Bundle) PEM(i int) []byte {
 }
 
 // Same says whether clients would get the same from both bundles: chains, keys,
-// the choice among them, and who may connect. Of what was made on the spot each
-// Take makes its own; one is as good as the other until half of its life is over.
+// the choice among them, who may connect, and which sessions are resumed. Of what
+// was made on the spot each Take makes its own; one is as good as the other until
+// half of its life is over.
 func (b *Bundle) Same(other *Bundle) bool {
 	defer runtime.KeepAlive(b)
 	defer runtime.KeepAlive(other)
-	if b.mapped.Len() != other.mapped.Len() || !slices.EqualFunc(b.mapped.ClientCAs(), other.mapped.ClientCAs(), bytes.Equal) {
+	if b.mapped.Len() != other.mapped.Len() || !slices.EqualFunc(b.mapped.ClientCAs(), other.mapped.ClientCAs(), bytes.Equal) || !b.SameTicketKeys(other) {
 		return false
 	}
 	for i, c := range b.Certificates {

@@ -34,7 +34,7 @@ func TestABundleSurvivesTheTripThroughAMemfd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer decoded.Close()
-	if !reflect.DeepEqual(decoded.Certificates, bundle.Certificates) || !decoded.Same(bundle) || decoded.notes != bundle.notes {
+	if !reflect.DeepEqual(decoded.Certificates, bundle.Certificates) || !decoded.Same(bundle) || !reflect.DeepEqual(decoded.notes, bundle.notes) {
 		t.Errorf("decoded %+v; want %+v", decoded.Certificates, bundle.Certificates)
 	}
 	published := decoded.Published()

@@ -21,6 +21,8 @@ var table = []check{
 	{name: "key.type", severity: refuse, look: keyType, reason: "clients do not support keys of every type"},
 	{name: "key.parse", severity: refuse, fixed: true, look: keyParse, reason: "a key that cannot be read cannot sign"},
 
+	{name: "tickets.keys", severity: refuse, fixed: true, look: ticketsKeys, reason: "with other keys than its peers have, or with none, an instance resumes nobody's session"},
+
 	{name: "cert.parse", severity: refuse, fixed: true, look: certParse, reason: "clients refuse a chain with a certificate they cannot read"},
 	{name: "chain.leaf_not_first", severity: refuse, fixed: true, look: chainLeafNotFirst, reason: "clients take the first certificate for the server's"},
 	{name: "pair.mismatch", severity: refuse, fixed: true, look: pairMismatch, reason: "no handshake succeeds with another certificate's key"},

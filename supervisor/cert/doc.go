@@ -18,7 +18,8 @@
 // each name (hosts.go) and sealed (bundle.go). Each family of checks has a file of
 // its own: file.go, mode.go, pem.go, key.go, algorithm.go, pair.go, time.go,
 // name.go, ext.go, sig.go, chain.go, issuers.go, roots.go, change.go and proof.go;
-// the authorities of clients' certificates have clientca.go and asking.go.
+// the authorities of clients' certificates have clientca.go and asking.go, the keys
+// of session tickets ticketkeys.go.
 // A new check is a function there, a row in the table (catalogue.go) and an
 // explanation (explanations.go).
 //

@@ -26,7 +26,7 @@ type Difference struct {
 
 // Drift says for each certificate of b, by name, whether the disk holds the same
 // as b; also for pairs that have come to a folder since, which are changed, and,
-// as "client_ca", for the authorities of clients' certificates. The sources must
+// as "client_ca" and "ticket_keys", for the files of those names. The sources must
 // be those that b was taken from. It reads once and waits for no writer. Times of
 // files say nothing: a copy keeps them. Of two with one name the worse is told.
 func Drift(sources []config.Certificate, tls config.TLS, b *Bundle) map[string]Difference {
@@ -66,6 +66,9 @@ func Drift(sources []config.Certificate, tls config.TLS, b *Bundle) map[string]D
 	}
 	if tls.ClientCA != "" {
 		add(nameAuthorities, d.authorities(tls.ClientCA))
+	}
+	if tls.TicketKeys != "" {
+		add(nameTicketKeys, d.ticketKeys(tls.TicketKeys))
 	}
 	return drift
 }

@@ -15,7 +15,7 @@ pem.empty! pem.no_certificate! pem.no_key! pem.swapped! pem.undecoded_block! pem
 key.encrypted! key.not_private! key.parse! key.multiple key.type key.size key.exponent(w) key.uncommon(w)
 pair.mismatch! proof.sign! proof.handshake! cert.parse! cert.serial_long(i)
 time.expired time.not_yet time.inverted time.remaining(w) time.long_lived(i) clock.sane(w)
-name.missing name.lost name.no_san name.malformed name.control_chars(w) name.duplicate(w) sig.weak
+name.missing name.lost name.no_san name.malformed name.control_chars(w) name.duplicate(w) sig.weak tickets.keys!
 ext.eku ext.no_eku(i) ext.ku(w) ext.leaf_is_ca ext.critical_unknown ext.must_staple(w)
 chain.leaf_not_first! chain.bad_signature chain.issuer_not_ca chain.pathlen chain.name_constraint chain.incomplete chain.expired
 chain.message_too_large chain.order(w) chain.duplicate(w) chain.extraneous(w) chain.expires_first(w) chain.too_long(w)

@@ -34,6 +34,7 @@ var explanations = map[string]explanation{
 	"cert.parse":              {"a certificate of the chain cannot be read", "write the file again from its source"},
 	"cert.serial_long":        {"the serial number has more than 20 octets", "let the authority use shorter ones"},
 	"pair.mismatch":           {"the key belongs to none of the certificates; while the files are young, a renewal is waited for", "name the two files of one issue"},
+	"tickets.keys":            {"the file that ticket_keys names holds something else than 1 to 16 lines of base64, each of 32 random bytes, none twice", "write one key a line, the one that encrypts first: openssl rand -base64 32"},
 	"proof.sign":              {"what the key signed does not verify with the certificate", "take the key from its source again, or have a new one certified"},
 	"proof.handshake":         {"a client in memory could not connect with one of the versions of TLS that workers speak, or could not be asked for a certificate (client_ca)", "have it issued for a key that clients support; let client_ca hold fewer authorities"},
 	"clock.sane":              {"this machine's clock stands before the making of this program, or before what is served began", "set the clock (timedatectl)"},

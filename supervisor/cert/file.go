@@ -105,9 +105,13 @@ func fileNotRegular(c *candidate) []problem {
 		if !errors.Is(f.err, errNotRegular) {
 			return nil
 		}
+		hint := fmt.Sprintf("%s must name a file in PEM", f.key)
+		if f.key == nameTicketKeys {
+			hint = hintLines
+		}
 		return &problem{
 			message: fmt.Sprintf("%q is not a regular file but %s", f.path, kindOf(f.stat.Mode)),
-			hint:    fmt.Sprintf("%s must name a file in PEM", f.key),
+			hint:    hint,
 		}
 	})
 }
@@ -137,9 +141,13 @@ func fileTooLarge(c *candidate) []problem {
 		if f.key == nameAuthorities {
 			what = "the certificates of authorities"
 		}
+		hint := fmt.Sprintf("%s must hold %s in PEM and nothing else", f.key, what)
+		if f.key == nameTicketKeys {
+			hint = hintLines
+		}
 		return &problem{
 			message: fmt.Sprintf("%q is larger than %d bytes", f.path, maxFile),
-			hint:    fmt.Sprintf("%s must hold %s in PEM and nothing else", f.key, what),
+			hint:    hint,
 		}
 	})
 }

@@ -47,7 +47,8 @@ func fileWritableByOthers(c *candidate) []problem {
 
 // keyFile asks look about the file that holds the key, if it was read.
 func keyFile(c *candidate, look func(*file) *problem) []problem {
-	if c.key == nil || c.key.err != nil || c.known == nil && c.keyBlocks.privateKey() == nil { // of a known pair no block is read
+	secret := c.known != nil || isTicketKeys(c.source) // of neither a block is read
+	if c.key == nil || c.key.err != nil || !secret && c.keyBlocks.privateKey() == nil {
 		return nil
 	}
 	if p := look(c.key); p != nil {

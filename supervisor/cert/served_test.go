@@ -37,3 +37,23 @@ func TestOfTwoCertificatesOfOneNameEachIsHeldAgainstItsOwnPlace(t *testing.T) {
 	b, checks, err = Take(t.Context(), r)
 	verify(t, b, checks, err, nil, "")
 }
+
+// What stands beside the pairs must not move the places of those.
+func TestANameIsLostThoughAuthoritiesAndTicketKeysAreTakenToo(t *testing.T) {
+	t.Parallel()
+	r, path := withTickets(t)
+	write(t, path, []byte(ticketLine()))
+	a := newAuthority(t)
+	r.TLS.ClientCA = t.TempDir() + "/ca.pem"
+	write(t, r.TLS.ClientCA, certPEM(a.root))
+	before, _, err := Take(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer before.Close()
+	r.Served = before.Published()
+	chain, key := a.issue(forNames("elsewhere.example"))
+	r.Sources = []config.Certificate{pairIn(t, chain, key)} // of another file and for another name
+	b, checks, err := Take(t.Context(), r)
+	verify(t, b, checks, err, []string{"name.lost"}, "")
+}

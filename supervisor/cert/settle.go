@@ -28,8 +28,8 @@ type taker struct {
 	roots  roots // read once for all pairs
 }
 
-// pair is how far one source has come: a pair, a folder without any, or the
-// authorities of clients' certificates. Of what it was judged by only that stays
+// pair is how far one source has come: a pair, a folder without any, the
+// authorities of clients' certificates, or the session ticket keys. Of what it was judged by only that stays
 // which is still needed: there may be thousands.
 type pair struct {
 	source   config.Certificate
@@ -87,6 +87,9 @@ func (t *taker) expand(before []*pair) []*pair {
 	if t.TLS.ClientCA != "" {
 		sources = append(sources, config.Certificate{Name: nameAuthorities, CertFile: t.TLS.ClientCA})
 	}
+	if t.TLS.TicketKeys != "" {
+		sources = append(sources, config.Certificate{Name: nameTicketKeys, KeyFile: t.TLS.TicketKeys})
+	}
 	pairs := make([]*pair, len(sources))
 	for i, source := range sources {
 		p := &pair{source: source}
@@ -100,6 +103,10 @@ func (t *taker) expand(before []*pair) []*pair {
 
 // look looks once at every pair that is not settled, in parallel.
 func (t *taker) look(ctx context.Context, pairs []*pair, shared *share) {
+	n := len(pairs) // without what is no pair, which stands last: see expand
+	for n > 0 && (pairs[n-1].authorities() || isTicketKeys(pairs[n-1].source)) {
+		n--
+	}
 	r := &round{folders: newFolders(), share: shared}
 	defer r.folders.close()
 	each(len(pairs), func(i int) {
@@ -114,8 +121,10 @@ func (t *taker) look(ctx context.Context, pairs []*pair, shared *share) {
 			t.lookFolder(p)
 		case p.authorities():
 			t.lookAuthorities(ctx, r, p)
+		case isTicketKeys(p.source):
+			t.lookTicketKeys(ctx, r, p)
 		default:
-			t.lookPair(ctx, r, p, i, len(pairs))
+			t.lookPair(ctx, r, p, i, n)
 		}
 		if p.verdict.stuck {
 			r.stuck.Store(true)
@@ -181,6 +190,9 @@ func (p *pair) judged(c *candidate, v verdict, now time.Time) {
 	case v.refused:
 	case p.authorities():
 		p.accepted = &accepted{chain: c.chain}
+	case isTicketKeys(p.source):
+		keys, _ := ticketKeysIn(c.key.data)
+		p.accepted = &accepted{chain: keys}
 	default:
 		p.accepted = accept(c, v)
 	}

@@ -72,6 +72,7 @@ func (t *taker) take(ctx context.Context) (*Bundle, []status.Check, error) {
 	pairs := t.settle(ctx)
 	var list []*accepted
 	var authorities [][]byte
+	notes := bundleNotes{Prover: t.prover}
 	v := verdict{checks: []status.Check{}}
 	for _, p := range pairs {
 		v.checks = append(v.checks, p.verdict.checks...)
@@ -80,6 +81,8 @@ func (t *taker) take(ctx context.Context) (*Bundle, []status.Check, error) {
 		case p.accepted == nil:
 		case p.authorities():
 			authorities = p.accepted.chain
+		case isTicketKeys(p.source):
+			notes.TicketKeys = p.accepted.chain
 		default:
 			list = append(list, p.accepted)
 		}
@@ -97,7 +100,7 @@ func (t *taker) take(ctx context.Context) (*Bundle, []status.Check, error) {
 	if v.refused {
 		return nil, v.checks, &Refusal{Checks: v.checks}
 	}
-	bundle, err := seal(list, all, authorities, bundleNotes{Prover: t.prover})
+	bundle, err := seal(list, all, authorities, notes)
 	runtime.KeepAlive(t.Known) // in whose mapping pairs of the list may lie
 	return bundle, v.checks, err
 }

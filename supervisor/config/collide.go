@@ -49,7 +49,7 @@ func files(c *Config) (written, read []use) {
 	for i, cert := range c.Certificate {
 		read = append(read, use{index("certificate", i) + ".certfile", cert.CertFile}, use{index("certificate", i) + ".keyfile", cert.KeyFile})
 	}
-	read = append(read, use{"tls.client_ca", c.TLS.ClientCA})
+	read = append(read, use{"tls.client_ca", c.TLS.ClientCA}, use{"tls.ticket_keys", c.TLS.TicketKeys})
 	if filepath.IsAbs(c.TLS.Verify) {
 		read = append(read, use{"tls.verify", c.TLS.Verify})
 	}

@@ -69,6 +69,7 @@ type TLS struct {
 	ClientCA   string            `toml:"client_ca"`   // file; empty: clients are not asked for a certificate
 	Verify     string            `toml:"verify"`      // off, system or a file of roots
 	Tickets    time.Duration     `toml:"tickets"`     // how often the session ticket key rotates; 0: no tickets
+	TicketKeys string            `toml:"ticket_keys"` // file of keys that several instances share; empty: own ones that rotate
 	KeyGroups  []string          `toml:"key_groups"`  // groups that may read keys
 	Checks     map[string]string `toml:"checks"`      // check name to refuse, warn or off
 }

@@ -111,6 +111,7 @@ keyfile = "../key.pem"
 dir = "./pairs"
 [tls]
 client_ca = "ca.pem"
+ticket_keys = "ticket.keys"
 verify = "roots.pem"
 [app]
 files = "public"
@@ -137,6 +138,7 @@ socket = "run/control.sock"
 		{"state_dir", c.StateDir, dir + "/state"},
 		{"dir", c.Certificate[1].Dir, dir + "/pairs"},
 		{"tls.client_ca", c.TLS.ClientCA, dir + "/ca.pem"},
+		{"tls.ticket_keys", c.TLS.TicketKeys, dir + "/ticket.keys"},
 		{"tls.verify", c.TLS.Verify, dir + "/roots.pem"},
 		{"app.files", c.App.Files, dir + "/public"},
 		{"log.file", c.Log.File, dir + "/log/handover.log"},

@@ -27,6 +27,10 @@ func (r *reader) tls(t *TLS) {
 		r.report("tls.tickets", `"0s" stands for no session tickets`,
 			"key %q: found %s, expected 0s, or %s to %s", "tls.tickets", t.Tickets, minTickets, maxTickets)
 	}
+	r.path("tls.ticket_keys", &t.TicketKeys)
+	if t.TicketKeys != "" && t.Tickets == 0 {
+		r.report("tls.ticket_keys", `take one of the two out`, "key %q: found a file of keys, and tickets = \"0s\", which resumes no session", "tls.ticket_keys")
+	}
 	for i, group := range t.KeyGroups {
 		r.keyGroup(index("tls.key_groups", i), group)
 	}

@@ -88,7 +88,7 @@ func (n *needs) write(c *config.Config, addresses []string) {
 
 // readBy lists what a config has read: by the master, or by its workers.
 func readBy(c *config.Config) []string {
-	reads := []string{c.TLS.ClientCA, c.App.Files}
+	reads := []string{c.TLS.ClientCA, c.TLS.TicketKeys, c.App.Files}
 	if strings.HasPrefix(c.TLS.Verify, "/") {
 		reads = append(reads, c.TLS.Verify)
 	}
