@@ -70,6 +70,7 @@ type Status struct {
 	Recent        []Reload   `json:"recent"`
 	CurrentReload *Reload    `json:"current_reload"`
 	Degraded      string     `json:"degraded"`
+	TicketKeys    []string   `json:"ticket_keys"`
 	Deferred      *time.Time `json:"deferred_until"`
 }
 

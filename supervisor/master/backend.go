@@ -118,6 +118,11 @@ func (b *backend) rotate(ctx context.Context, r *reload) (<-chan status.Event, e
 		if err := b.m.begins(); err != nil {
 			return nil, err
 		}
+		if r.NewTickets {
+			if err := b.m.refuseNewTickets(); err != nil {
+				return nil, err
+			}
+		}
 		return b.m.attend(ctx, b.m.rotateAsked(r), 0), nil
 	})
 }
@@ -231,6 +236,7 @@ func (m *master) publish() *status.Status {
 		Wanted: m.pool.Want(), Traffic: m.traffic(), Counts: m.counts(),
 		Workers: []status.Worker{}, Draining: []status.Draining{}, Listeners: []status.Listener{},
 		Certificates: m.bundle.Published(), Degraded: m.degraded, Exits: maps.Clone(m.past.Exits), Requests: m.past.Requests, Reloads: m.past.Reloads.Clone(),
+		TicketKeys: m.past.Tickets.prints(),
 	}
 	if m.successor != nil {
 		s.Booting = m.generation + 1

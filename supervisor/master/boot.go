@@ -62,7 +62,6 @@ func (m *master) boot() error {
 	if m.past.Started.IsZero() {
 		m.past.Started = time.Now()
 	}
-	m.takeRing(time.Now())
 	if err := m.openFiles(); err != nil {
 		return err
 	}
@@ -103,7 +102,9 @@ func (m *master) equipAll() error {
 		return err
 	}
 	m.pool.Equipped(time.Now())
+	m.takeRing(time.Now())
 	for _, w := range m.workers {
+		w.settings.Tickets = m.past.Tickets.keys() // of a file they are known with the certificates
 		if err := w.assign(m.bundle.File()); err != nil {
 			return err
 		}

@@ -40,6 +40,13 @@
 // encrypts: workers hear of it one after the other, and a client that met one of
 // the first would come to one that cannot decrypt yet.
 //
+// Why the keys of a file (ticket_keys) lie in the sealed bundle beside the
+// certificates: so they go wherever those go, judged and proven together, to the
+// successor and to the master after a killed one, and no second way has to be kept
+// in step. They are never mixed with own ones, neither when the file comes nor when
+// it goes: instances that share a file are compared by it, and who gives one up may
+// do so because others know its keys.
+//
 // Why the delay before a stop ends with the anchor: its death is no stop. Whatever
 // restarts the service waits for the end of this one, and clients with it.
 //

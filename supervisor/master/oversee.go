@@ -71,7 +71,7 @@ func watched(c *config.Config) []string {
 	for _, source := range c.Certificate {
 		paths = append(paths, source.CertFile, source.KeyFile, source.Dir)
 	}
-	paths = append(paths, c.TLS.ClientCA)
+	paths = append(paths, c.TLS.ClientCA, c.TLS.TicketKeys)
 	if v := c.TLS.Verify; v != "off" && v != "system" {
 		paths = append(paths, v)
 	}

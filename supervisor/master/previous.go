@@ -117,6 +117,9 @@ func lastGood(j *judgement, q question) {
 	for _, e := range entries {
 		kept := *q.config
 		kept.Certificate = a.Sources(e, q.config.Certificate)
+		if refusal.OfTicketKeys() {
+			kept.TLS.TicketKeys = "" // then own ones: no session of another instance is resumed, nothing worse
+		}
 		again := judgement{config: j.config}
 		again.readCertificates(question{config: &kept, allow: q.allow})
 		if again.err == nil {

@@ -89,7 +89,8 @@ func (m *master) rotationJudged(j judgement, held map[string]cert.Held) {
 	if m.current.Rollback == nil {
 		m.deferred = nil
 	}
-	if j.bundle.Same(m.bundle) && !m.current.NewTickets {
+	tickets := m.otherTickets(j.bundle)
+	if j.bundle.Same(m.bundle) && tickets == nil {
 		m.take(j.bundle, held)
 		m.current.Record.Outcome, m.current.Record.Unchanged = status.OutcomeDone, true
 		m.step(handover.Rotated)
@@ -99,10 +100,7 @@ func (m *master) rotationJudged(j judgement, held map[string]cert.Held) {
 	m.rotationNumber++
 	r := &rotation{
 		number: m.rotationNumber, bundle: j.bundle, changed: j.bundle.Changed(m.bundle), held: held, waiting: map[*worker]bool{},
-		deadline: time.Now().Add(m.config.BootTimeout),
-	}
-	if m.current.NewTickets {
-		r.tickets = newRing(m.config.TLS.Tickets, time.Now())
+		tickets: tickets, deadline: time.Now().Add(m.config.BootTimeout),
 	}
 	m.rotation = r
 	for _, w := range m.accepting() {
@@ -133,6 +131,9 @@ func identityOf(b *cert.Bundle) string {
 	h := sha256.New()
 	for _, c := range b.Certificates {
 		_, _ = io.WriteString(h, c.ChainSHA256+"\n")
+	}
+	for _, key := range b.TicketKeys() {
+		_, _ = io.WriteString(h, cert.PrintOfTicketKey(key)+"\n")
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -226,7 +227,7 @@ func (m *master) lookSwapped() {
 	m.rotation = nil
 	m.progress("swapped", "every new connection gets the new certificates")
 	if r.tickets != nil {
-		m.progress("tickets", "sessions of before are not resumed")
+		m.progress("tickets", "%s", m.describeTickets())
 	}
 	m.current.Record.Outcome = status.OutcomeDone
 	m.degraded = ""

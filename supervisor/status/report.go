@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -29,6 +30,9 @@ func Write(w io.Writer, s *Status, now time.Time, look Look) {
 	}
 	if r := s.LastReload; r != nil {
 		facts.row("last "+r.noun(), lastReload(r, now))
+	}
+	if len(s.TicketKeys) > 0 {
+		facts.row("ticket keys", strings.Join(s.TicketKeys, ", "))
 	}
 	if s.Deferred != nil {
 		facts.row("deferred", deferred(*s.Deferred, now))

@@ -33,6 +33,8 @@ type Status struct {
 	Booting int     `json:"booting,omitempty"` // the generation that starts beside the serving one
 	Traffic Traffic `json:"traffic"`
 	Counts  Counts  `json:"counts"`
+
+	TicketKeys []string `json:"ticket_keys,omitempty"` // of the file of that name, the encrypting one first: the beginning of the SHA-256 of each
 }
 
 // Tally counts by two words: reloads by kind, then by outcome.
