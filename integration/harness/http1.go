@@ -47,6 +47,7 @@ func Dial(network, addr string, trust *tls.Config) (*Conn, error) {
 			return nil, Loss{Stage: "handshake", Err: err, On: c.Sighting}
 		}
 		c.conn = shaken
+		c.Resumed = shaken.ConnectionState().DidResume
 		c.Fingerprint = Fingerprint(shaken.ConnectionState().PeerCertificates[0].Raw)
 	}
 	c.Shown = time.Now()

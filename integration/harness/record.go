@@ -56,6 +56,7 @@ type Sighting struct {
 	From        string    // the client's own address
 	Dialled     time.Time // when the dial began
 	Shown       time.Time // when the handshake had ended
+	Resumed     bool      // an earlier session: the certificate is that one's
 }
 
 // Report is what a load has seen.
