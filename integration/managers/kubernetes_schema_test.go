@@ -48,6 +48,7 @@ var mistakes = map[string]struct{ file, old, new, named string }{
 	"required field missing":       {"deployment.yaml", "        - name: handover\n          image:", "        - image:", "name"},
 	"version that is not served":   {"deployment.yaml", "apps/v1", "apps/v1beta1", "apiVersion"},
 	"service port of a wrong type": {"service.yaml", "port: 443", `port: "443"`, "port"},
+	"secret that is a list":        {"deployment.yaml", "secretName: handover-tickets", "secretName: [handover-tickets]", "secretName"},
 	"budget":                       {"service.yaml", "minAvailable: 1", "minAvailible: 1", "minAvailible"},
 	"unknown field of the CRD":     {"certificate.yaml", "dnsNames:", "dnsName:", "dnsName"},
 	"value that the CRD lacks":     {"certificate.yaml", "algorithm: ECDSA", "algorithm: DSA", "algorithm"},

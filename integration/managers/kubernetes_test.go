@@ -95,8 +95,9 @@ type settings struct {
 		ServerNames       []string `toml:"server_names"`
 	}
 	TLS struct {
-		Reload    string
-		KeyGroups []string `toml:"key_groups"`
+		Reload     string
+		KeyGroups  []string `toml:"key_groups"`
+		TicketKeys string   `toml:"ticket_keys"`
 	}
 	App     struct{ Command []string }
 	Control struct{ Socket string }
@@ -233,6 +234,8 @@ func TestTheKubernetesManifestsMountWhatTheConfigurationNames(t *testing.T) {
 			volumes[v.Name] = "config"
 		case v.Secret.SecretName == all["Certificate"].Spec.SecretName && v.Secret.DefaultMode == 0o440:
 			volumes[v.Name] = "secret"
+		case v.Secret.SecretName != "" && v.Secret.DefaultMode == 0o440:
+			volumes[v.Name] = "other secret"
 		case v.EmptyDir != nil:
 			volumes[v.Name] = "writable"
 		}
@@ -242,6 +245,7 @@ func TestTheKubernetesManifestsMountWhatTheConfigurationNames(t *testing.T) {
 		c.Command[at+1]:           "config",
 		s.Certificate[0].Certfile: "secret",
 		s.Certificate[0].Keyfile:  "secret",
+		s.TLS.TicketKeys:          "other secret",
 		s.Control.Socket:          "writable",
 	} {
 		if got := volumes[mounted[path.Dir(file)]]; got != want {

@@ -1,6 +1,8 @@
 package managers
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +58,9 @@ type podded struct {
 	image         *image
 	admin, path   string // the admin address, and the configuration's path inside
 	config, certs *volume
+	tickets       *volume
 	text          string
+	keys          string // the ticket keys
 }
 
 // schedule lays out the first container of the manifests' pod and starts it.
@@ -78,6 +82,8 @@ func schedule(t *testing.T) *podded {
 	p.config.update(t, map[string]string{"config.toml": p.text})
 	p.certs = &volume{dir: harness.Folder(t), group: rights.FSGroup, mode: 0o440}
 	p.renew(t)
+	p.tickets = &volume{dir: harness.Folder(t), group: rights.FSGroup, mode: 0o440}
+	p.turn(t)
 	if c.SecurityContext.Escalation == nil || *c.SecurityContext.Escalation || !c.SecurityContext.ReadOnly || !slices.Equal(c.SecurityContext.Drops.Drop, []string{"ALL"}) {
 		t.Errorf("security context %+v, want what the restricted profile asks for", c.SecurityContext)
 	}
@@ -90,8 +96,12 @@ func schedule(t *testing.T) *podded {
 		if v.ConfigMap.Name != "" {
 			sources[v.Name] = p.config
 		}
-		if v.Secret.SecretName != "" {
+		switch v.Secret.SecretName {
+		case "":
+		case all["Certificate"].Spec.SecretName:
 			sources[v.Name] = p.certs
+		default:
+			sources[v.Name] = p.tickets
 		}
 	}
 	for _, m := range c.VolumeMounts {
@@ -114,6 +124,15 @@ func (p *podded) renew(t *testing.T) harness.Pair {
 	pair := p.Certs.Issue(harness.Leaf{Names: []string{"example.org", harness.Name}})
 	p.certs.update(t, map[string]string{"tls.crt": string(pair.Cert), "tls.key": string(pair.Key)})
 	return pair
+}
+
+// turn is what the recipe and the kubelet do with the ticket keys.
+func (p *podded) turn(t *testing.T) {
+	t.Helper()
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	p.keys = base64.StdEncoding.EncodeToString(key) + "\n" + p.keys
+	p.tickets.update(t, map[string]string{"keys": p.keys})
 }
 
 // probed is the answer to a probe of the kubelet.
@@ -151,6 +170,10 @@ func TestAPodOfTheManifestsTakesRenewedSecretsAndDrainsWithoutAPreStopHook(t *te
 		p.WaitServed(p.renew(t), moment)
 	}
 	after := p.Until(t, "settled", moment, harness.Settled)
+	p.turn(t)
+	p.Until(t, "two ticket keys", moment, func(s harness.Status) error {
+		return harness.Unless(len(s.TicketKeys) == 2 && s.TicketKeys[1] == after.TicketKeys[0], "%q", s.TicketKeys)
+	})
 	if after.Generation != before.Generation || after.Pid != 1 {
 		t.Errorf("generation %d, pid %d; want %d as before, 1", after.Generation, after.Pid, before.Generation)
 	}
