@@ -255,6 +255,36 @@ func TestABadFileOfTicketKeysChangesNothingAndTheKeysInForceSurviveAKilledMaster
 	}
 }
 
+func TestABadFileOfTicketKeysCostsResumptionAndNotTheStartIfToldTo(t *testing.T) {
+	t.Parallel()
+	key := newSecret()
+	m := newMount(t, key)
+	i, dir := keeping(t, harness.Config{
+		Workers: 1, Keys: "on_bad_start = \"last_good\"", Tables: fmt.Sprintf("[tls]\nticket_keys = %q", m.path()),
+	})
+	kept(t, dir, 1)
+	i.Signal(syscall.SIGTERM)
+	if code := i.WaitExit(within); code != 0 {
+		t.Fatalf("stop: exit %d", code)
+	}
+	m.put(t, "none yet\n")
+	i.Launch()
+	i.WaitServing()
+	served(t, i, i.First)
+	if s := present(t, i); !strings.Contains(s.Degraded, "tickets.keys") || len(s.TicketKeys) > 0 {
+		t.Errorf("degraded %q with keys %q, want it to name tickets.keys and to have none of a file", s.Degraded, s.TicketKeys)
+	}
+	if got := resumptions(t, i, tls.VersionTLS13, tls.NewLRUClientSessionCache(1), 10); got != 9 {
+		t.Errorf("%d of 10 resumed with keys of its own, want all but the first", got)
+	}
+	m.put(t, linesOf([]secret{key}))
+	rotate(t, i)
+	has(t, i, key)
+	if s := present(t, i); s.Degraded != "" {
+		t.Errorf("degraded %q, want it over", s.Degraded)
+	}
+}
+
 func TestTicketKeysAreToldToNobody(t *testing.T) {
 	t.Parallel()
 	admin, state := harness.FreeAddress(t), harness.Folder(t)
@@ -291,6 +321,9 @@ func TestTicketKeysAreToldToNobody(t *testing.T) {
 	}
 	must(t, filepath.WalkDir(i.Dir, func(path string, d os.DirEntry, err error) error { return collectText(said, path, d, err) }))
 	must(t, filepath.WalkDir(state, func(path string, d os.DirEntry, err error) error { return collectText(said, path, d, err) }))
+	if text := said["/metrics"]; !strings.Contains(text, `handover_ticket_key_info{role="encrypts",sha256="`+keys[0].print) {
+		t.Errorf("metrics do not tell the keys apart:\n%s", text)
+	}
 	if !strings.Contains(said["status --json"], keys[2].print) || !strings.Contains(said["status"], keys[2].print) {
 		t.Errorf("status does not tell the keys apart:\n%s", said["status"])
 	}

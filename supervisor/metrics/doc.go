@@ -77,6 +77,8 @@
 //	    Answers by the class of their status.
 //	handover_start_time_seconds gauge
 //	    When the service was started.
+//	handover_ticket_key_info{role,sha256} gauge
+//	    A session ticket key of the file that ticket_keys names: 1. One encrypts.
 //	handover_tls_handshake_errors_total{reason} counter
 //	    Handshakes of clients that failed, by reason.
 //	handover_tls_handshakes_total{resumed,version} counter

@@ -18,11 +18,21 @@ func service(e *emitter, s *status.Status) {
 	e.each(gauge, "handover_generations", "Generations by state.", "state", generations(s))
 	e.gauge("handover_draining_generations", "Older generations that still end their connections.", float64(len(s.Draining)))
 	e.gauge("handover_degraded", "1 while not what lay on disk at the start is served, but the last good certificates.", flag(s.Degraded != ""))
+	ticketKeys(e, s.TicketKeys)
 	e.counter("handover_master_restarts_total", "Masters that were killed or crashed, and were replaced.", s.Counts.MasterRestarts)
 	e.each(counter, "handover_log_lines_lost_total", "Lines that the log, or the access log, did not take.", "log", map[string]float64{
 		"log": float64(s.Counts.LogLost), "access": float64(s.Traffic.AccessLost),
 	})
 	e.each(gauge, "handover_resident_memory_bytes", "Resident memory by role, all processes of a role together.", "role", memory(s))
+}
+
+// ticketKeys has one series for each key of the file, so that instances which share
+// one can be compared. It is the status' hash of a key, and says nothing of it.
+func ticketKeys(e *emitter, prints []string) {
+	send := e.family(gauge, "handover_ticket_key_info", "A session ticket key of the file that ticket_keys names: 1. One encrypts.", "role", "sha256")
+	for i, hash := range prints {
+		send(1, []string{"encrypts", "decrypts"}[min(i, 1)], hash)
+	}
 }
 
 func generations(s *status.Status) map[string]float64 {

@@ -26,7 +26,8 @@ func full() *status.Status {
 			Boots: h, ReloadSeconds: map[string]status.Histogram{"reload": h, "rotate": h, "rollback": h},
 			Findings: status.Tally{"pair.mismatch": {"refuse": 1}},
 		},
-		Traffic: status.Traffic{Duration: h},
+		Traffic:    status.Traffic{Duration: h},
+		TicketKeys: []string{"ab", "cd"},
 	}
 }
 
