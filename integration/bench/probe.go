@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"example.com/handover/integration/harness"
 )
 
@@ -102,15 +100,6 @@ func failures(met []sighting) (count int, example error) {
 		}
 	}
 	return count, example
-}
-
-// sleepUntil sleeps with the kernel's precision. A timer of Go's may be a
-// millisecond late, which is as much as what is measured.
-func sleepUntil(moment time.Time) {
-	for left := time.Until(moment); left > 0; left = time.Until(moment) {
-		rest := unix.NsecToTimespec(int64(left))
-		_ = unix.Nanosleep(&rest, nil)
-	}
 }
 
 // among says whether a fingerprint is one that may be shown in a turn.

@@ -17,10 +17,11 @@ type Status struct {
 	Counts struct {
 		LogLost int `json:"log_lines_lost"`
 	} `json:"counts"`
-	Pid        int    `json:"pid"`
-	Generation int    `json:"generation"`
-	State      string `json:"state"`
-	Config     string `json:"config"`
+	Pid        int       `json:"pid"`
+	Generation int       `json:"generation"`
+	Since      time.Time `json:"serving_since"` // of the generation
+	State      string    `json:"state"`
+	Config     string    `json:"config"`
 	Master     struct {
 		Pid     int    `json:"pid"`
 		Version string `json:"version"`
