@@ -35,7 +35,8 @@ func reloadOnce(s *subject) (passed, error) {
 }
 
 // reloads adds rounds of reloads, the peers in turn, and the start of one Go worker
-// in each round, which the first figure is set to as well.
+// in each round, at rest and under the same probes. The first figure is set to the
+// latter as well: cores that are busy make both of them slower.
 func (b *bench) reloads(t testing.TB, workers int) {
 	t.Helper()
 	subjects := b.start(t, workers, func(p Peer) bool { return workers <= 2 || !p.OneByOne })
@@ -44,8 +45,12 @@ func (b *bench) reloads(t testing.TB, workers int) {
 	}
 	key := func(name string) string { return fmt.Sprintf("%s, %d workers", name, workers) }
 	for range b.effort.rounds {
-		yardstick := milliseconds(oneWorker(t, subjects[0].pairs))
-		b.add(key("one worker"), "net/http", yardstick)
+		b.add(key("one worker"), "net/http", milliseconds(oneWorker(t, subjects[0].pairs)))
+		yardstick, err := workerUnderProbes(t, subjects[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.add(key("one worker, probes"), "net/http", yardstick)
 		b.each(t, subjects, func(s *subject) error {
 			got, err := reloadOnce(s)
 			if err != nil {
@@ -83,6 +88,21 @@ func oneWorker(t testing.TB, p *pairs) time.Duration {
 			t.Fatalf("start one worker: no handshake within %v: %v", patience, err)
 		}
 	}
+}
+
+// workerUnderProbes is the yardstick, in milliseconds, while a server is probed as it
+// is during a reload.
+func workerUnderProbes(t testing.TB, s *subject) (float64, error) {
+	t.Helper()
+	if err := s.settle(); err != nil {
+		return 0, err
+	}
+	p, err := s.client("http/1.1").probe()
+	if err != nil {
+		return 0, err
+	}
+	defer p.end()
+	return milliseconds(oneWorker(t, s.pairs)), nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	summaryRows  = 12 // with head, caption and the blank line 16 lines
+	summaryRows  = 24 // every goal, and a few figures beside them
 	summaryPeers = 4
 )
 
