@@ -31,11 +31,21 @@ func TestBench(t *testing.T) {
 	b.measure(t, only)
 	fmt.Fprintln(os.Stderr, b.report.Summary())
 	dir := harness.Folder(t)
-	if only.String() == "" && who.String() == "" && !t.Failed() {
+	kept := only.String() == "" && who.String() == "" && !t.Failed()
+	if kept {
 		dir = filepath.Join("results", b.report.Date.Format("2006-01-02"))
 	}
 	if err := b.report.Write(dir); err != nil {
 		t.Error(err)
+	}
+	if kept {
+		root, err := harness.Module()
+		if err == nil {
+			err = PutInto(filepath.Join(root, "README.md"), b.report.Summary())
+		}
+		if err != nil {
+			t.Error(err)
+		}
 	}
 	page, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	if err != nil {

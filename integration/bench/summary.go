@@ -19,8 +19,7 @@ const (
 	closeMark = "<!-- /bench -->"
 )
 
-// Summary returns the table for the project's page, 16 lines at most: the
-// figures with a goal, then others while there is room, beside the peers that
+// Summary returns the table for the project's page: the figures with a goal, then others while there is room, beside the peers that
 // most of them have.
 func (r *Report) Summary() string {
 	chosen := r.chosen()
@@ -52,7 +51,8 @@ func without(f *Figure) int {
 }
 
 // rivals returns the peers that the summary shows: those whom most of the
-// figures set Handover against, then those whom most of them have.
+// figures set Handover against, then those that come first among Peers, then those
+// whom most figures have.
 func rivals(figures []*Figure) []string {
 	against, had := map[string]int{}, map[string]int{}
 	for _, f := range figures {
@@ -70,9 +70,17 @@ func rivals(figures []*Figure) []string {
 		names = append(names, name)
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(against[b]-against[a], had[b]-had[a], strings.Compare(a, b))
+		return cmp.Or(against[b]-against[a], rank(a)-rank(b), had[b]-had[a], strings.Compare(a, b))
 	})
 	return names[:min(len(names), summaryPeers)]
+}
+
+// rank is a peer's place among Peers; others come after them.
+func rank(name string) int {
+	if at := slices.IndexFunc(Peers, func(p Peer) bool { return p.Name == name }); at >= 0 {
+		return at
+	}
+	return len(Peers)
 }
 
 // line is a figure's row in the summary.
