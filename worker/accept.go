@@ -39,7 +39,10 @@ func (l *clients) accept() (net.Conn, error) {
 	for {
 		raw, err := l.Listener.Accept()
 		if err == nil {
-			l.short = false
+			if l.short {
+				l.short = false
+				l.slot.Accepting.CompareAndSwap(unable, able) // and not in a drain
+			}
 			return l.admit(raw), nil
 		}
 		if !passes(err) {
@@ -47,6 +50,7 @@ func (l *clients) accept() (net.Conn, error) {
 		}
 		if !l.short {
 			l.short = true
+			l.slot.Accepting.CompareAndSwap(able, unable)
 			l.log.Warn("no client can be accepted for now", "err", err)
 		}
 		select {

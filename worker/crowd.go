@@ -20,6 +20,14 @@ const (
 	mute  = int64(3 * time.Second) // without a heartbeat a worker does not count
 )
 
+// What a worker says in wire.Slot.Accepting while clients are left to it, or would
+// be. To wait for one that cannot take them would let nobody have more than one a
+// moment.
+const (
+	able   = 1
+	unable = 2 // for want of descriptors or memory, for now
+)
+
 // crowd is what the workers of a generation see of each other.
 type crowd struct {
 	counters *wire.Counters
@@ -40,7 +48,7 @@ func (c crowd) leads() bool {
 		if beat == 0 {
 			return false // slots are filled from the first one on
 		}
-		if other.Accepting.Load() == 1 && now-beat < mute && other.Connections.Load()+lead <= mine {
+		if other.Accepting.Load() == able && now-beat < mute && other.Connections.Load()+lead <= mine {
 			return true
 		}
 	}

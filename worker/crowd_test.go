@@ -19,15 +19,16 @@ func TestAWorkerLeavesAClientToThoseWhoHaveFewer(t *testing.T) {
 		want  bool
 		slots []slot // the second is the own one
 	}{
-		"alone":                      {false, []slot{{}, at(9)}},
-		"as many":                    {false, []slot{at(5), at(5), at(5)}},
-		"one more":                   {false, []slot{at(4), at(5), at(5)}},
-		"two more":                   {true, []slot{at(5), at(5), at(3)}},
-		"two more than none":         {true, []slot{at(0), at(2)}},
-		"the other drains":           {false, []slot{{0, now, 0}, at(5)}},
-		"the other is lost or hangs": {false, []slot{{0, now - 4*int64(time.Second), 1}, at(5)}},
-		"the other is late":          {true, []slot{{0, now - int64(time.Second), 1}, at(5)}},
-		"a slot that nobody has":     {false, []slot{at(5), at(5), {}, at(0)}},
+		"alone":                        {false, []slot{{}, at(9)}},
+		"as many":                      {false, []slot{at(5), at(5), at(5)}},
+		"one more":                     {false, []slot{at(4), at(5), at(5)}},
+		"two more":                     {true, []slot{at(5), at(5), at(3)}},
+		"two more than none":           {true, []slot{at(0), at(2)}},
+		"the other drains":             {false, []slot{{0, now, 0}, at(5)}},
+		"the other is lost or hangs":   {false, []slot{{0, now - 4*int64(time.Second), 1}, at(5)}},
+		"the other has no descriptors": {false, []slot{{0, now, unable}, at(5)}},
+		"the other is late":            {true, []slot{{0, now - int64(time.Second), 1}, at(5)}},
+		"a slot that nobody has":       {false, []slot{at(5), at(5), {}, at(0)}},
 	} {
 		counters, memory, err := wire.CreateCounters(1)
 		if err != nil {

@@ -239,9 +239,15 @@ func TestAWorkerWithoutDescriptorsServesOnWhenItHasSomeAgain(t *testing.T) {
 	for lines.Scan() && !strings.Contains(lines.Text(), "no client can be accepted for now") {
 	}
 	check(t, lines.Err())
+	if got := m.slot().Accepting.Load(); got != unable {
+		t.Errorf("without descriptors: says %d, want %d, so that no other waits for it", got, unable)
+	}
 	get(t, kept, "/relieve")
 	if a, err := http.ReadResponse(bufio.NewReader(waits), nil); err != nil || a.StatusCode != http.StatusOK {
 		t.Errorf("the client that waited: %v, %v; want it answered", a, err)
+	}
+	if got := m.slot().Accepting.Load(); got != able {
+		t.Errorf("with descriptors again: says %d, want %d", got, able)
 	}
 	m.prove(false)
 }

@@ -121,7 +121,7 @@ func (s *server) run(l *lifeline) error {
 		return err
 	}
 	<-l.started
-	s.slot.Accepting.Store(1)
+	s.slot.Accepting.Store(able)
 	failed := make(chan error, len(s.sockets))
 	for _, socket := range s.sockets {
 		s.loops.Go(func() {

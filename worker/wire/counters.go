@@ -21,7 +21,7 @@ type Slot struct {
 	Requests    atomic.Uint64 // answered since the worker started
 	Connections atomic.Int64  // of clients, open now
 	Heartbeat   atomic.Int64  // when the worker last showed life, CLOCK_MONOTONIC in nanoseconds
-	Accepting   atomic.Uint32 // 1 while it accepts clients in turn with the others; a release that does not has 0
+	Accepting   atomic.Uint32 // 1 while it accepts clients in turn with the others, 2 while it cannot; a release that does not has 0
 	_           [slotSize - 28]byte
 }
 
