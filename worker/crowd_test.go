@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"example.com/handover/worker/wire"
+	"golang.org/x/sys/unix"
 )
 
 func TestAWorkerLeavesAClientToThoseWhoHaveFewer(t *testing.T) {
@@ -46,4 +47,19 @@ func TestAWorkerLeavesAClientToThoseWhoHaveFewer(t *testing.T) {
 		}
 		_ = counters.Close()
 	}
+}
+
+func TestASocketThatFailsEndsTheWaitForATurnAtTheOthers(t *testing.T) {
+	t.Parallel()
+	first, second := listen(t, "tcp", "127.0.0.1:0", false), listen(t, "tcp", "127.0.0.1:0", false)
+	m := start(t, plan{sockets: []testSocket{first, second}}).admit()
+	other := m.counters.Slot(2) // takes clients, has none, and none comes
+	other.Accepting.Store(1)
+	other.Heartbeat.Store(1 << 62)
+	for _, socket := range []testSocket{first, first, second} {
+		mustPost(t, dial(t, socket), 1) // the last one leaves the second socket waiting for its turn
+	}
+	check(t, unix.Shutdown(wire.Descriptor(first.file), unix.SHUT_RD))
+	m.awaitEnd(m.accepting)
+	m.awaitExit(1)
 }

@@ -133,6 +133,7 @@ func (s *server) run(l *lifeline) error {
 	case <-l.ending:
 	case err = <-failed:
 		s.log.Error("accept clients", "err", err)
+		l.stop() // those of other sockets may wait for room, or for a turn
 	}
 	s.slot.Accepting.Store(0)
 	s.drain(func() {
