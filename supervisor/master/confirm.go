@@ -89,20 +89,20 @@ func (p proof) visit(ctx context.Context, address string) error {
 		return err
 	}
 	defer func() { _ = raw.Close() }()
-	got := ""
+	var got chain
 	conn := tls.Client(raw, &tls.Config{
 		InsecureSkipVerify: true, ServerName: p.host, NextProtos: []string{"http/1.1", wire.ProtocolVisit}, CurvePreferences: classical,
-		VerifyPeerCertificate: func(chain [][]byte, _ [][]*x509.Certificate) error {
-			sum := sha256.Sum256(chain[0])
-			got = hex.EncodeToString(sum[:])
+		VerifyPeerCertificate: func(all [][]byte, _ [][]*x509.Certificate) error {
+			sum := sha256.Sum256(all[0])
+			got = chain{hex.EncodeToString(sum[:]), len(all)}
 			return errSeen // a server that wants a certificate of us would only say no
 		},
 	})
 	if err := conn.HandshakeContext(ctx); !errors.Is(err, errSeen) {
 		return fmt.Errorf("handshake: %w", err)
 	}
-	if _, ok := p.chains[got]; !ok {
-		return fmt.Errorf("serves sha256 %.12s…, which is not among those taken", got)
+	if p.chains[got] == 0 {
+		return fmt.Errorf("serves sha256 %.12s… in a chain of %d, which is not among those taken", got.leaf, got.length)
 	}
 	return nil
 }

@@ -35,12 +35,18 @@ const maxProven = 16
 // public socket an old worker might answer in its place.
 type proof struct {
 	pairs      []provenPair
-	chains     map[string]int // of all pairs: the length of the chain by fingerprint
-	host       string         // that a client may ask for; empty: none of the names can be asked for
+	chains     map[chain]int // of all pairs: how many have it
+	host       string        // that a client may ask for; empty: none of the names can be asked for
 	tls        bool
 	next       bool // show what is prepared, not what is served
 	healthPath string
 	timeout    time.Duration // for the health request
+}
+
+// chain is what a handshake shows of a pair. One leaf may be there with several.
+type chain struct {
+	leaf   string // its fingerprint
+	length int
 }
 
 // provenPair is one pair that is asked for by its number.
@@ -52,13 +58,13 @@ type provenPair struct {
 // proofOf says what workers that serve b, of which some pairs are new, have to
 // show.
 func (m *master) proofOf(b *cert.Bundle, changed []int) proof {
-	p := proof{chains: map[string]int{}, healthPath: m.config.HealthPath, timeout: m.config.BootTimeout}
+	p := proof{chains: map[chain]int{}, healthPath: m.config.HealthPath, timeout: m.config.BootTimeout}
 	for _, l := range m.config.Listen {
 		p.tls = p.tls || l.TLS
 	}
 	p.tls = p.tls && len(b.Certificates) > 0
 	for _, c := range b.Certificates {
-		p.chains[c.Fingerprint] = c.ChainLength
+		p.chains[chain{c.Fingerprint, c.ChainLength}]++
 		for _, name := range c.Names {
 			if p.host == "" {
 				p.host = serverName(name)
@@ -124,7 +130,7 @@ func (m *master) isProving(w *worker) bool {
 }
 
 // of tries one worker. First as a client that asks for a name. That it has a pair
-// as it was checked is then asked pair by pair, but for the one that has been seen:
+// as it was checked is then asked pair by pair, but for one that was seen for certain:
 // by name alone a client may rightly get another one (ECDSA beside RSA), or none may
 // name it at all.
 func (p proof) of(probe *wire.Packets) error {
@@ -143,18 +149,19 @@ func (p proof) of(probe *wire.Packets) error {
 }
 
 func (p proof) served(probe *wire.Packets) error {
-	shown := ""
+	var seen chain
 	if p.host != "" {
 		var err error
-		if shown, err = p.handshake(probe, 0, p.host, p.chains); err != nil {
+		if seen, err = p.handshake(probe, 0, p.host, p.chains); err != nil {
 			return fmt.Errorf("serve a client of %q: %w (proof.handshake)", p.host, err)
 		}
 	}
 	for _, c := range p.pairs {
-		if c.Fingerprint == shown {
+		own := chain{c.Fingerprint, c.ChainLength}
+		if own == seen && p.chains[own] == 1 {
 			continue
 		}
-		if _, err := p.handshake(probe, c.number, c.host(), map[string]int{c.Fingerprint: c.ChainLength}); err != nil {
+		if _, err := p.handshake(probe, c.number, c.host(), map[chain]int{own: 1}); err != nil {
 			return fmt.Errorf("certificate %q: %w (proof.handshake)", c.Name, err)
 		}
 	}
@@ -171,29 +178,36 @@ func (c provenPair) host() string {
 }
 
 // handshake completes a TLS handshake as a fresh client would and compares what
-// is served with what was checked: it has to be one of want, which is the length
-// of the chain by fingerprint. It returns which one it was.
-func (p proof) handshake(probe *wire.Packets, pair int, host string, want map[string]int) (fingerprint string, err error) {
+// is served with what was checked: it has to be one of want. It returns which one
+// it was.
+func (p proof) handshake(probe *wire.Packets, pair int, host string, want map[chain]int) (chain, error) {
 	conn, err := p.dial(probe, pair, host, []string{"h2", "http/1.1"})
 	if err != nil {
-		return "", err
+		return chain{}, err
 	}
 	defer func() { _ = conn.Close() }()
 	seen := conn.ConnectionState()
 	sum := sha256.Sum256(seen.PeerCertificates[0].Raw)
-	got := hex.EncodeToString(sum[:])
-	length, known := want[got]
+	got := chain{hex.EncodeToString(sum[:]), len(seen.PeerCertificates)}
 	switch {
-	case !known && len(want) > 1:
-		return "", fmt.Errorf("worker serves sha256 %.12s…, which is none of the %d checked", got, len(want))
-	case !known:
-		return "", fmt.Errorf("worker serves sha256 %.12s…, want %.12s…", got, slices.Collect(maps.Keys(want))[0])
-	case len(seen.PeerCertificates) != length:
-		return "", fmt.Errorf("worker serves a chain of %d certificates, want %d", len(seen.PeerCertificates), length)
+	case want[got] == 0:
+		return chain{}, unwanted(got, want)
 	case seen.NegotiatedProtocol == "":
-		return "", errors.New("worker agreed on no protocol, want h2 or http/1.1 (ALPN)")
+		return chain{}, errors.New("worker agreed on no protocol, want h2 or http/1.1 (ALPN)")
 	}
 	return got, nil
+}
+
+func unwanted(got chain, want map[chain]int) error {
+	for c := range want {
+		if c.leaf == got.leaf {
+			return fmt.Errorf("worker serves a chain of %d certificates, want %d", got.length, c.length)
+		}
+	}
+	if len(want) > 1 {
+		return fmt.Errorf("worker serves sha256 %.12s…, which is none of the %d checked", got.leaf, len(want))
+	}
+	return fmt.Errorf("worker serves sha256 %.12s…, want %.12s…", got.leaf, slices.Collect(maps.Keys(want))[0].leaf)
 }
 
 // classical are the groups that a handshake is cheap with, and all workers know: the

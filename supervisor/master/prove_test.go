@@ -90,9 +90,9 @@ func serve(t *testing.T, protocols []string, pairs ...served) *wire.Packets {
 
 // proofFor asks for every pair, and then for what a client of host gets.
 func proofFor(host string, pairs ...served) proof {
-	p := proof{tls: true, host: host, chains: map[string]int{}}
+	p := proof{tls: true, host: host, chains: map[chain]int{}}
 	for i, s := range pairs {
-		p.chains[s.described.Fingerprint] = s.described.ChainLength
+		p.chains[chain{s.described.Fingerprint, s.described.ChainLength}]++
 		p.pairs = append(p.pairs, provenPair{i + 1, s.described})
 	}
 	return p
@@ -110,6 +110,26 @@ func TestAWorkerProvesPairsThatNoNameLeadsTo(t *testing.T) {
 		if err := p.of(serve(t, []string{"h2", "http/1.1"}, pairs...)); err != nil {
 			t.Errorf("%s: got %v, want a proof", name, err)
 		}
+	}
+}
+
+func TestPairsWithOneLeafAreProvenEach(t *testing.T) {
+	t.Parallel()
+	both := []string{"h2", "http/1.1"}
+	first, other := issue(t, "shop.test"), issue(t, "shop.test")
+	longer := first
+	longer.pair.Certificate = append(longer.pair.Certificate[:1:1], other.pair.Certificate[0])
+	longer.described.ChainLength = 2
+	p := proofFor("shop.test", first, longer)
+	if err := p.of(serve(t, both, first, longer)); err != nil {
+		t.Errorf("two chains: got %v, want a proof", err)
+	}
+	if err := p.of(serve(t, both, first, first)); err == nil || !strings.Contains(err.Error(), "chain of 1 certificates, want 2") {
+		t.Errorf("the shorter chain twice: got %v, want the longer one missed", err)
+	}
+	p = proofFor("shop.test", first, first)
+	if err := p.of(serve(t, both, first, other)); err == nil || !strings.Contains(err.Error(), "worker serves sha256") {
+		t.Errorf("one pair twice, and the second is another: got %v, want that seen", err)
 	}
 }
 
