@@ -43,6 +43,7 @@ func (m *master) confirm(r *reload) {
 				r.Record.Confirmed = err.Error()
 				m.log.Warn("public address does not serve what was taken", "error", err)
 			}
+			m.rewrite(r)
 			if m.last() == r && m.active() {
 				m.keep()
 			}

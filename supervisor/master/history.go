@@ -57,6 +57,16 @@ func (m *master) remember(r *reload) {
 	m.ended = m.ended[max(0, len(m.ended)-mostEnded):]
 }
 
+// rewrite has the state hold what has come to be known of a reload that has ended,
+// although another one may have since.
+func (m *master) rewrite(r *reload) {
+	for _, e := range m.ended {
+		if e.reload == r {
+			e.text = nil
+		}
+	}
+}
+
 // last returns the one that ended last, which may still be confirmed; nil if there
 // was none.
 func (m *master) last() *reload {

@@ -42,6 +42,27 @@ func TestWhatHasEndedPassesThroughStatesAsItWas(t *testing.T) {
 	}
 }
 
+func TestAReloadThatIsConfirmedAfterTheNextHasEndedPassesOnThatItWas(t *testing.T) {
+	t.Parallel()
+	m := &master{}
+	first, second := newReload(bySignal, nil), newReload(bySignal, nil)
+	m.remember(first)
+	m.remember(second)
+	first.Record.Confirmed = "yes"
+	m.rewrite(first)
+	b, err := json.Marshal(m.ended)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []*ended
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if list := recent(got); len(list) != 2 || list[1].Confirmed != "yes" {
+		t.Errorf("got %+v, want the older one confirmed", list)
+	}
+}
+
 func TestAnEndThatIsNoneIsPassedOver(t *testing.T) {
 	t.Parallel()
 	s, err := decodeState([]byte(`{"v":2,"ended":[null,{"record":7},{"record":{"id":"a"}}]}`))
