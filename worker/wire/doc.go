@@ -32,7 +32,7 @@
 //
 // A bundle has one layout only, so what is added to it goes into its notes; what
 // is added to the counters and meters, into the free room of their slots. The
-// counters have room for 13 numbers more and can never be larger, since a release
+// counters have room for 12 numbers more and can never be larger, since a release
 // maps them at the size it knows: so the meters, with room for 64, are a descriptor
 // of their own, which a release without them hands on and nobody there writes to.
 //
