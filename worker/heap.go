@@ -9,8 +9,9 @@ import (
 
 // A worker that does little has a heap of two megabytes, and Go collects that
 // again after every four that are allocated, which are forty handshakes. So a heap
-// may grow to roomy before it is collected; what GOMEMLIMIT allows stays the bound.
-// From eight megabytes that live on the usual rule leads further than that.
+// may grow to roomy before it is collected, and a larger one by as much; what
+// GOMEMLIMIT allows stays the bound. From roomy that lives on the usual rule leads
+// further than that.
 const (
 	roomy      = 16 << 20
 	usual      = 100 // percent of what lives
