@@ -95,7 +95,7 @@ func openQueue(listener any, over <-chan struct{}) (*queue, error) {
 		return nil, fmt.Errorf("watch listener: %v", err)
 	}
 	fd, dupErr := -1, error(nil)
-	if err := own.Control(func(s uintptr) { fd, dupErr = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+	if err := own.Control(func(s uintptr) { fd, dupErr = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, wire.FirstDescriptor) }); err != nil {
 		return nil, fmt.Errorf("watch listener: %v", err)
 	}
 	if dupErr != nil {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -62,4 +63,25 @@ func TestASocketThatFailsEndsTheWaitForATurnAtTheOthers(t *testing.T) {
 	check(t, unix.Shutdown(wire.Descriptor(first.file), unix.SHUT_RD))
 	m.awaitEnd(m.accepting)
 	m.awaitExit(1)
+}
+
+// Not parallel: it is the process that has descriptors.
+func TestAQueueTakesThePlaceOfNoStandardDescriptor(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer func() { _ = l.Close() }()
+	input, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, wire.FirstDescriptor)
+	check(t, err)
+	check(t, unix.Close(0))
+	over := make(chan struct{})
+	q, err := openQueue(l, over)
+	check(t, unix.Dup3(input, 0, 0))
+	check(t, unix.Close(input))
+	check(t, err)
+	check(t, q.raw.Control(func(fd uintptr) {
+		if fd < wire.FirstDescriptor {
+			t.Errorf("got descriptor %d, which a program may have closed and open again", fd)
+		}
+	}))
+	close(over)
 }
