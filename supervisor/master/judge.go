@@ -130,11 +130,11 @@ func (j *judgement) describe(served *cert.Bundle) {
 		}
 		j.step("certificates", "%s", describeChange(c, old))
 	}
-	if r := ringOf(j.bundle, time.Now()); r != nil {
-		j.step("tickets", "%s", r.describe())
-	}
 	if more := len(list) - said; more > 0 {
 		j.step("certificates", "%d more, %d changed in all", more, len(changed))
+	}
+	if r := ringOf(j.bundle, time.Now()); r != nil {
+		j.step("tickets", "%s", r.describe())
 	}
 }
 

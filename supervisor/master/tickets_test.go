@@ -3,6 +3,7 @@ package master
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,5 +132,28 @@ func TestNobodyButTheFileChangesItsKeys(t *testing.T) {
 	bare.current.NewTickets = true
 	if got := bare.otherTickets(bare.bundle); got == nil || got.File {
 		t.Errorf("new tickets without a file: got %+v", got)
+	}
+}
+
+func TestTheKeysOfAFileAreSpokenOfAfterAllCertificates(t *testing.T) {
+	t.Parallel()
+	m := ringed(t, base64.StdEncoding.EncodeToString(newKey())+"\n", nil)
+	r := cert.Request{TLS: m.config.TLS}
+	for n := range described + 2 {
+		r.Sources = append(r.Sources, config.Certificate{SelfSigned: []string{fmt.Sprintf("n%d.test", n)}})
+	}
+	b, checks, err := cert.Take(t.Context(), r)
+	if err != nil {
+		t.Fatalf("%v: %+v", err, checks)
+	}
+	defer b.Close()
+	j := judgement{bundle: b}
+	j.describe(nil)
+	var names []string
+	for _, s := range j.steps {
+		names = append(names, s.Name)
+	}
+	if at := slices.Index(names, "tickets"); at < 0 || at != len(names)-1 {
+		t.Errorf("got the steps %q, want the tickets last", names)
 	}
 }
