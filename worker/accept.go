@@ -21,7 +21,7 @@ type clients struct {
 	over   <-chan struct{} // closed when no client is wanted any more
 	closed <-chan struct{} // like over; nil: never
 	short  bool            // the last one could not be accepted; of the goroutine that accepts
-	queue  *queue          // nil: not needed yet; of that goroutine too
+	queue  *queue          // nil: there is none, and no turn is left to others
 }
 
 // Accept waits until there is room, for its turn, and for the next client.

@@ -60,14 +60,7 @@ func (c crowd) leads() bool {
 // any; on an error it is the turn of Accept, which meets it too.
 func (l *clients) yield() {
 	for l.crowd.leads() {
-		if l.queue == nil {
-			var err error
-			if l.queue, err = openQueue(l.Listener, l.over); err != nil {
-				l.log.Warn("clients are not shared evenly", "err", err)
-				l.queue = &queue{}
-			}
-		}
-		if !l.queue.wait() {
+		if l.queue == nil || !l.queue.wait() {
 			return
 		}
 		select {
@@ -115,9 +108,7 @@ func openQueue(listener any, over <-chan struct{}) (*queue, error) {
 }
 
 // wait waits for a client; false: it cannot.
-func (q *queue) wait() bool {
-	return q.raw != nil && q.raw.Read(readable) == nil
-}
+func (q *queue) wait() bool { return q.raw.Read(readable) == nil }
 
 // filled says whether a client waits.
 func (q *queue) filled() bool {

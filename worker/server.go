@@ -124,9 +124,14 @@ func (s *server) run(l *lifeline) error {
 	s.slot.Accepting.Store(able)
 	failed := make(chan error, len(s.sockets))
 	for _, socket := range s.sockets {
-		s.loops.Go(func() {
-			failed <- s.http.Serve(&clients{socket: socket, boot: s.boot, roster: s.roster, over: l.ending})
-		})
+		// At once and not when the first turn is left to others: how many descriptors a
+		// worker has must not depend on who came.
+		q, err := openQueue(socket.Listener, l.ending)
+		if err != nil {
+			s.log.Warn("clients are not shared evenly", "err", err)
+		}
+		accepting := &clients{socket: socket, boot: s.boot, roster: s.roster, over: l.ending, queue: q}
+		s.loops.Go(func() { failed <- s.http.Serve(accepting) })
 	}
 	var err error
 	select {
