@@ -107,9 +107,16 @@ func TestTheRecipeChangesNothingThatItCannotReadOrDoesNotKnow(t *testing.T) {
 	if keys := r.run(t, false); len(keys) != 2 || keys[0] != one {
 		t.Errorf("one key alone: got %d, want a second behind it", len(keys))
 	}
-	put("no key\nno key either\n")
-	if keys := r.run(t, true); len(keys) != len(strings.Fields("no key no key either")) {
-		t.Errorf("what is no ring: got %q, want it as it was", keys)
+	two := newSecret()
+	for _, text := range []string{
+		"no key\nno key either\n",
+		"# mine\n" + one.line + "\n" + two.line + "\n",
+		one.line + "\n\n" + two.line + "\n",
+	} {
+		put(text)
+		if keys := r.run(t, true); len(keys) != len(strings.Fields(text)) {
+			t.Errorf("%q: got %q, want it as it was", text, keys)
+		}
 	}
 	put(one.line + "\n" + newSecret().line + "\n")
 	must(t, os.WriteFile(filepath.Join(r.dir, "broken"), nil, 0o600))
