@@ -224,13 +224,14 @@ func TestABadFileOfTicketKeysChangesNothingAndTheKeysInForceSurviveAKilledMaster
 		return got.Stderr
 	}
 	m.put(t, other.line+"\n"+good.line[:30]+"\n")
+	i.Until(t, "the watch has refused it", within, func(s harness.Status) error {
+		last := s.LastReload
+		return harness.Unless(last != nil && last.AskedBy == "watch" && last.Outcome == "refused" && harness.Refused(last.Checks, "tickets.keys"), "%+v", last)
+	})
 	said := refusedBy("check") + refusedBy("reload") + refusedBy("rotate")
 	if !strings.Contains(said, "line 2: found") || !strings.Contains(said, "openssl rand -base64 32") {
 		t.Errorf("refusals do not say the line and how to mend it:\n%s", said)
 	}
-	i.Until(t, "the watch has refused it", within, func(s harness.Status) error {
-		return harness.Unless(s.LastReload != nil && s.LastReload.Outcome == "refused" && harness.Refused(s.LastReload.Checks, "tickets.keys"), "%+v", s.LastReload)
-	})
 	if got := i.Do("rotate", "--new-tickets"); got.Exit == 0 || !strings.Contains(got.Stderr, m.path()) {
 		t.Errorf("rotate --new-tickets: %v, want it refused for the file", got)
 	}
