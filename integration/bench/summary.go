@@ -91,6 +91,9 @@ func (f *Figure) line(peers []string) []string {
 	}
 	own := f.own()
 	row := []string{name, f.middle(own), "–", "–"}
+	if s := f.Of(own); f.Every && s.Least < s.Most { // the median alone may look like the goal
+		row[1] += fmt.Sprintf(" (%s–%s)", number(s.Least), number(s.Most))
+	}
 	if ratio, ok := f.Ratio(own); ok {
 		row[2] = number(ratio) + " × " + plain(f.Against)
 	}

@@ -46,6 +46,15 @@ func TestTheSummaryHasTheGoalsFirstAndNotManyLines(t *testing.T) {
 	}
 }
 
+func TestTheSummaryShowsTheRoundThatMissedAGoalForAll(t *testing.T) {
+	t.Parallel()
+	f := &Figure{Name: "lost", Goal: "0", Every: true, Samples: map[string][]float64{"handover": {0, 3, 0}}}
+	const want = "| lost | 0 (0–3) | – | 0: **not met** |"
+	if got := (&Report{Figures: []*Figure{f}}).Summary(); !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestTheTableGoesBetweenItsMarks(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "README.md")
