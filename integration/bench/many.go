@@ -43,8 +43,9 @@ func (b *bench) manyOf(s *subject) error {
 			break
 		}
 	}
-	peak := most()
-	b.add(key("peak", s.count), s.name(), megabytes(peak))
+	if peak := most(); err == nil {
+		b.add(key("peak", s.count), s.name(), megabytes(peak))
+	}
 	return err
 }
 
