@@ -26,7 +26,6 @@ type Setup struct {
 	Dir     string // a path whose folder is switched at a reload; see harness.Certs.Switch
 	Sites   int
 	Workers int
-	Keys    string // further lines at the top level of Handover's config; nobody else's
 }
 
 // Server is one that runs and has answered. It ends with the test.
