@@ -62,7 +62,7 @@ func (c client) atOnce() ([]*connection, error) {
 	return open, nil
 }
 
-// balance measures how the kernel deals connections out to workers.
+// balance measures how connections are dealt out to workers.
 func (b *bench) balance(t *testing.T) {
 	subjects := b.start(t, among, func(p Peer) bool { return !p.OneByOne })
 	for range b.effort.rounds {

@@ -13,7 +13,7 @@ import (
 // for its answer before it asks again would leave out just the requests that a
 // stall would have hit.
 const (
-	newRate   = 300 // requests a second over a connection each: a seventh of what two cores can do
+	newRate   = 300 // requests a second over a connection each: a quarter of what two cores can do
 	keptRate  = 1500
 	newLanes  = 16 // so many that one that has to wait holds up few others
 	keptLanes = 16
@@ -27,6 +27,8 @@ type quantile struct {
 	share float64
 }
 
+// quantiles are of one second: the last one is the slowest of the new connections
+// and the second slowest of the requests over kept ones.
 var quantiles = []quantile{{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}}
 
 // timed is a request by when it was due, since the load's begin.
