@@ -33,7 +33,7 @@ func ofReloads(workers int) []entry {
 		{named("first new"), first},
 		{named("last old"), Figure{Name: named("signal to last old certificate"), Section: section, Unit: "ms", Against: "nginx"}},
 		{named("mixed"), mixed},
-		{named("failed"), Figure{Name: named("connections that failed"), Section: section}},
+		{named("failed"), Figure{Name: named("connections that failed in a reload"), Section: section}},
 		{named("one worker"), Figure{Name: named("start of one Go worker to first handshake"), Section: section, Unit: "ms"}},
 		{named("one worker, probes"), Figure{Name: named("the same under the same probes"), Section: section, Unit: "ms"}},
 		{named("first new of workers"), started},
@@ -43,8 +43,8 @@ func ofReloads(workers int) []entry {
 func ofLosses() []entry {
 	const section = "Requests lost over reloads at full load"
 	return []entry{
-		{"lost new", Figure{Name: "lost over all reloads, a connection each", Section: section, Goal: "0", Every: true}},
-		{"lost kept", Figure{Name: "lost over all reloads, kept connections", Section: section, Goal: "0", Every: true}},
+		{"lost new", Figure{Name: "requests lost over all reloads, a connection each", Section: section, Goal: "0", Every: true}},
+		{"lost kept", Figure{Name: "requests lost over all reloads, kept connections", Section: section, Goal: "0", Every: true}},
 		{"asked new", Figure{Name: "answered meanwhile, a connection each", Section: section, More: true}},
 		{"asked kept", Figure{Name: "answered meanwhile, kept connections", Section: section, More: true}},
 		{"reloads", Figure{Name: "reloads meanwhile", Section: section, More: true}},
@@ -101,9 +101,9 @@ func ofMany(counts []int) []entry {
 	var list []entry
 	for _, n := range counts {
 		section := fmt.Sprintf("Certificates: %d", n)
-		one := Figure{Name: fmt.Sprintf("one of %d changed, signal to new", n), Section: section, Unit: "ms", Against: "nginx", OfRatio: true}
-		all := Figure{Name: fmt.Sprintf("all %d changed, signal to new", n), Section: section, Unit: "ms", Against: "nginx", OfRatio: true}
-		peak := Figure{Name: fmt.Sprintf("peak PSS in a reload of %d", n), Section: section, Unit: "MB", Against: "nginx"}
+		one := Figure{Name: fmt.Sprintf("one of %d certificates changed, signal to new", n), Section: section, Unit: "ms", Against: "nginx", OfRatio: true}
+		all := Figure{Name: fmt.Sprintf("all of %d certificates changed, signal to new", n), Section: section, Unit: "ms", Against: "nginx", OfRatio: true}
+		peak := Figure{Name: fmt.Sprintf("peak PSS in a reload of %d certificates", n), Section: section, Unit: "MB", Against: "nginx"}
 		if n == 5000 {
 			one.Goal, one.Bound = "≤ 0.03 × nginx", 0.03
 			all.Goal, all.Bound = "≤ 0.1 × nginx", 0.1
@@ -120,8 +120,8 @@ func ofMany(counts []int) []entry {
 func ofMemory() []entry {
 	const section = "Idle memory, PSS of all processes"
 	return []entry{
-		{"memory", Figure{Name: "2 workers", Section: section, Unit: "MB", Against: "nginx", Goal: "≤ 12 MB", Bound: 12}},
-		{"memory worker", Figure{Name: "each further worker", Section: section, Unit: "MB", Against: "nginx", Goal: "≤ 2 MB", Bound: 2}},
+		{"memory", Figure{Name: "idle PSS, 2 workers", Section: section, Unit: "MB", Against: "nginx", Goal: "≤ 12 MB", Bound: 12}},
+		{"memory worker", Figure{Name: "idle PSS, each further worker", Section: section, Unit: "MB", Against: "nginx", Goal: "≤ 2 MB", Bound: 2}},
 	}
 }
 
@@ -137,10 +137,10 @@ func ofTheRest() []entry {
 	for _, way := range ways {
 		list = append(list,
 			entry{key(way.name, "idle"), Figure{
-				Name: "workers without a connection, opened " + way.name, Section: section, Goal: "0", Every: true,
+				Name: "workers of 4 without one of 24 connections, opened " + way.name, Section: section, Goal: "0", Every: true,
 			}},
 			entry{key(way.name, "spread"), Figure{
-				Name: "most ÷ fewest connections on a worker, opened " + way.name, Section: section, Goal: "≤ 1.5", Bound: 1.5,
+				Name: "most ÷ fewest of 24 connections on a worker of 4, opened " + way.name, Section: section, Goal: "≤ 1.5", Bound: 1.5,
 			}})
 	}
 	return list
