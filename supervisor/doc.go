@@ -87,10 +87,10 @@
 // authority, replace no process and lose no capacity, and each spends its own CPU, 22
 // ms with two workers. What spreading by chance does not give is time to look: a
 // certificate that passes every check and that clients refuse all the same is
-// everywhere after 90 s. Who wants one instance to go first leaves reload at "signal"
-// and calls handover rotate in one pod after the other, each of which is served when
-// the command returns 0 (guarantee 5), or gives one of two deployments its own
-// Certificate.
+// everywhere after 90 s. To let one instance go first, leave reload at "signal"
+// and call handover rotate in one pod after the other: when the command returns 0,
+// that pod serves the new one (guarantee 5). Or give one of two deployments its
+// own Certificate.
 //
 // What was tested, on one machine, and what was only calculated:
 //
