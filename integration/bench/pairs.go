@@ -88,7 +88,7 @@ type turn struct {
 // attentive waits until the main process is at rest, if it is not one that answers:
 // workers may serve before their master hears signals, and haproxy's, which
 // executes itself anew at each reload, loses what comes meanwhile.
-func (s *subject) attentive() error {
+func (s *Server) attentive() error {
 	main := s.Main()
 	if slices.ContainsFunc(s.Workers(), func(p harness.Process) bool { return p.Pid == main }) {
 		return nil

@@ -69,6 +69,9 @@ func renew(t *testing.T, s *Server, setup Setup, to issued) {
 		}
 	}
 	before := numbers(s.Workers())
+	if err := s.attentive(); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}
