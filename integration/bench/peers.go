@@ -13,14 +13,14 @@ import (
 // Peers is who is measured, Handover first. Each is configured as its own
 // documentation does it, with the number of workers and no access log.
 var Peers = []Peer{
-	answering(Peer{Name: "handover", Version: described, Start: startHandover, How: "HUP", HTTP2: true}),
-	answering(Peer{Name: "net/http", Version: goVersion, Start: startPlain, How: "TERM, and a start when it has ended", HTTP2: true, OneByOne: true}),
-	answering(Peer{Name: "tableflip", Version: required("github.com/cloudflare/tableflip"), Start: startFlip, How: "HUP to the pid in its file", HTTP2: true, OneByOne: true}),
-	answering(Peer{Name: "nginx", Version: installed("nginx", "-v"), Start: startNginx, How: "HUP", HTTP2: true}),
-	answering(Peer{Name: "haproxy", Version: installed("haproxy", "-v"), Start: startHAProxy, How: "USR2", HTTP2: true}),
-	answering(Peer{Name: "caddy", Version: installed("caddy", "version"), Start: startCaddy, How: "caddy reload --force", HTTP2: true, OneByOne: true}),
-	answering(Peer{Name: "gunicorn", Version: installed("gunicorn", "--version"), Start: startGunicorn, How: "HUP; it reads the files for each connection", MaxSites: 1}),
-	answering(Peer{Name: "hitch", Version: installed("hitch", "--version"), Start: startHitch, How: "HUP; its backend is not counted"}),
+	answering(Peer{Name: "handover", Version: described, Start: startHandover, HTTP2: true}),
+	answering(Peer{Name: "net/http", Version: goVersion, Start: startPlain, HTTP2: true, OneByOne: true}),
+	answering(Peer{Name: "tableflip", Version: required("github.com/cloudflare/tableflip"), Start: startFlip, HTTP2: true, OneByOne: true}),
+	answering(Peer{Name: "nginx", Version: installed("nginx", "-v"), Start: startNginx, HTTP2: true}),
+	answering(Peer{Name: "haproxy", Version: installed("haproxy", "-v"), Start: startHAProxy, HTTP2: true}),
+	answering(Peer{Name: "caddy", Version: installed("caddy", "version"), Start: startCaddy, HTTP2: true, OneByOne: true}),
+	answering(Peer{Name: "gunicorn", Version: installed("gunicorn", "--version"), Start: startGunicorn, MaxSites: 1}), // reads the files for each connection, whatever it was told
+	answering(Peer{Name: "hitch", Version: installed("hitch", "--version"), Start: startHitch}),                       // its backend is not counted
 }
 
 // answering has a peer's Start return when each of its processes is there and

@@ -12,10 +12,9 @@ type Peer struct {
 	Name     string        // as the table shows it
 	Version  func() string // of what is installed, "1.22.1"; "": it is not
 	Start    func(testing.TB, Setup) *Server
-	How      string // how Reload asks: "HUP", "restart"
-	HTTP2    bool   // it speaks HTTP/2
-	OneByOne bool   // it knows no number of workers: one process, whatever Setup says
-	MaxSites int    // how many pairs it can serve; 0: any number
+	HTTP2    bool // it speaks HTTP/2
+	OneByOne bool // it knows no number of workers: one process, whatever Setup says
+	MaxSites int  // how many pairs it can serve; 0: any number
 }
 
 // Setup is what every server is started with. The pairs lie in Dir as
