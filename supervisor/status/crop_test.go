@@ -2,6 +2,7 @@ package status
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -76,5 +77,12 @@ func TestCountsAloneDoNotMakeAnotherStatus(t *testing.T) {
 	}
 	if s.Workers[0].Requests != 912 || s.Draining[0].Workers[0].Connections != 1 {
 		t.Errorf("got %+v, %+v; want the original as it was", s.Workers, s.Draining)
+	}
+	served := *s // and looked at a moment later
+	served.Requests, served.Master.RSS = s.Requests+1, s.Master.RSS+4096
+	served.Traffic = Traffic{Responses: map[string]uint64{"2xx": 1}, Handshakes: map[string]uint64{"1.3": 1}}
+	served.Counts.LogLost++
+	if got := served.WithoutCounts(); !reflect.DeepEqual(got, kept) {
+		t.Errorf("after a request: got %+v, want %+v", got, kept)
 	}
 }

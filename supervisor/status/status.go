@@ -222,10 +222,11 @@ type CheckResult struct {
 }
 
 // WithoutCounts returns a copy without the numbers that change with every
-// request. Two that are the same tell a person the same.
+// request, and what answering costs. Two that are the same tell a person the same.
 func (s *Status) WithoutCounts() *Status {
 	kept := *s
-	kept.Requests = 0
+	kept.Requests, kept.Master.RSS = 0, 0
+	kept.Traffic, kept.Counts = Traffic{}, Counts{}
 	kept.Workers = slices.Clone(s.Workers)
 	for n, k := range kept.Workers {
 		kept.Workers[n] = Worker{
