@@ -118,6 +118,9 @@ func describeCertificate(i int, c status.Certificate, now time.Time) certificate
 		out.Level, out.Label = warn, "not readable on disk"
 	case waiting:
 		out.Level, out.Label = warn, "another waits on disk"
+		if c.SameLeaf() {
+			out.Label = "its files have changed"
+		}
 	case rolledBack:
 		out.Level, out.Label = warn, "rolled back"
 	case none:
@@ -128,7 +131,7 @@ func describeCertificate(i int, c status.Certificate, now time.Time) certificate
 	if c.DiskSince != nil {
 		out.Since = at(*c.DiskSince, now)
 	}
-	if d := c.OnDisk; d != nil {
+	if d := c.OnDisk; d != nil && !c.SameLeaf() {
 		out.OnDisk = &onDisk{Fingerprint: halves(d.Fingerprint), Until: at(d.NotAfter, now)}
 		if d.NotBefore.After(now) {
 			out.OnDisk.From = at(d.NotBefore, now)
@@ -162,6 +165,8 @@ func disk(c status.Certificate) (text, level string) {
 		return "rolled back to, until the files on disk change", warn
 	case c.Disk == diskSame || c.Disk == "":
 		return "the same as served", well
+	case c.Disk == diskChanged && c.SameLeaf():
+		return "the same certificate with another key or chain", warn
 	case c.Disk == diskChanged:
 		return "another one, not served", warn
 	default:

@@ -217,6 +217,18 @@ func TestAStreamSendsWhatHasChangedAlone(t *testing.T) {
 	}
 }
 
+func TestOfACertificateWhoseKeyAloneHasChangedNoOtherIsSaidToWait(t *testing.T) {
+	t.Parallel()
+	s := sample()
+	c := &s.Certificates[0]
+	c.Disk, c.OnDisk = "changed", &status.OnDisk{Fingerprint: c.Fingerprint, NotBefore: c.NotBefore, NotAfter: c.NotAfter}
+	got := shown(t, s)
+	expect(t, got, "certificates", "its files have changed", "the same certificate with another key or chain")
+	if strings.Contains(got["certificates"], "Waits") {
+		t.Errorf("certificates: got %q, want no other that waits", got["certificates"])
+	}
+}
+
 func TestAServiceThatBootsOrStopsIsShown(t *testing.T) {
 	t.Parallel()
 	expect(t, shown(t, &status.Status{State: "booting", Generation: 1}), "now", "Starting", "The service is starting.")

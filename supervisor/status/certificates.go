@@ -138,11 +138,19 @@ func onDisk(c Certificate, narrow bool) string {
 	if c.DiskSince != nil {
 		text += " since " + when(*c.DiskSince)
 	}
-	if d := c.OnDisk; d != nil {
+	switch d := c.OnDisk; {
+	case d == nil:
+	case c.SameLeaf() && !c.Held:
+		text += ": another key or chain"
+	default:
 		text += fmt.Sprintf(": sha256 %s, until %s", hash(d.Fingerprint), when(d.NotAfter))
 	}
 	return text
 }
+
+// SameLeaf says whether the certificate that lies on disk is the served one: what
+// has changed there is its key or its chain.
+func (c Certificate) SameLeaf() bool { return c.OnDisk != nil && c.OnDisk.Fingerprint == c.Fingerprint }
 
 // writeDegraded says loudly that something else is served than should be.
 func writeDegraded(w io.Writer, why string, look Look) {

@@ -62,6 +62,13 @@ func TestCertsShowsAllWithWhatNeedsCareFirst(t *testing.T) {
 		t.Errorf("got %q, want how to take what changed", b.String())
 	}
 	b.Reset()
+	key := troubled()[2]
+	key.OnDisk.Fingerprint = key.Fingerprint
+	WriteCerts(&b, CertsResult{Certificates: []Certificate{key}}, now, Look{})
+	if want := "changed since 2026-05-04 10:00 UTC: another key or chain\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+	b.Reset()
 	WriteCerts(&b, CertsResult{}, now, Look{})
 	if got := b.String(); got != "no certificates\n" {
 		t.Errorf("got %q, want none", got)
