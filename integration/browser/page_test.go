@@ -101,6 +101,7 @@ func TestACertificateThatEndsSoonIsSeen(t *testing.T) {
 	b.until("certificate", text("#certificates .card"), has("ends soon", "2 days of 92 days left"))
 	b.until("bar", `document.querySelector("#certificates [role=img]").getAttribute("aria-label")`, has("2 days of 92 days left"))
 	b.until("notice", text("#attention"), has("Ends soon"))
+	b.shoot("ending-light")
 }
 
 func TestThePageRecoversFromAKilledMaster(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"example.com/handover/integration/harness"
 	"github.com/chromedp/cdproto/emulation"
@@ -77,12 +78,15 @@ func TestThePageIsAccessibleInLightAndDarkAndOnAPhone(t *testing.T) {
 	b.do(chromedp.Evaluate[chromedp.Void](script))
 	everyLook(b, "healthy")
 
-	other := s.Certs.Issue(harness.Leaf{})
-	s.Certs.Install(harness.Pair{Cert: other.Cert, Key: s.First.Key})
+	now := time.Now()
+	s.Certs.Install(s.Certs.Issue(harness.Leaf{NotBefore: now.Add(-90 * 24 * time.Hour), NotAfter: now.Add(50 * time.Hour)}))
 	s.Signal(syscall.SIGHUP)
-	b.until("notice", text("#attention"), has("Reload refused", "pair.mismatch"))
-	b.until("disk", text("#certificates"), has("another waits on disk"))
-	everyLook(b, "refused")
+	b.until("certificate", text("#certificates"), has("ends soon"))
+	s.Certs.Install(harness.Pair{Cert: s.Certs.Issue(harness.Leaf{}).Cert, Key: s.First.Key})
+	s.Signal(syscall.SIGHUP)
+	b.until("notice", text("#attention"), has("Reload refused", "pair.mismatch", "Ends soon"))
+	b.until("disk", text("#certificates"), has("another one, not served"))
+	everyLook(b, "troubled")
 }
 
 func everyLook(b *tab, what string) {
