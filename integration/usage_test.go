@@ -82,6 +82,8 @@ func TestWrongUsageIsOneErrorWithAHintAndExits64(t *testing.T) {
 		{"run --config", "flag needs an argument: --config FILE"},
 		{"start", `did you mean "run"?`},
 		{"restart", `did you mean "reload"?`},
+		{"rollback", `did you mean "certs rollback"?`},
+		{"watch", `did you mean "status"?`},
 		{"--version", `"handover version" prints it`},
 		{"status -v", `unknown flag "-v"`},
 		{"status -w", `did you mean "--watch"?`},

@@ -44,7 +44,9 @@ func otherWord(name string) string {
 		return "stop"
 	case "test", "configtest", "validate", "verify":
 		return "check"
-	case "ps", "info", "list":
+	case "rollback", "undo":
+		return "certs rollback"
+	case "ps", "info", "list", "watch", "top":
 		return "status"
 	case "certificates":
 		return "certs"
@@ -63,7 +65,8 @@ func unknown(c *cli.Context, name string, commands []*cli.Command) error {
 		names = append(names, command.Name)
 	}
 	near := meant(name, names)
-	if other := otherWord(name); slices.Contains(names, other) {
+	other := otherWord(name)
+	if first, _, _ := strings.Cut(other, " "); slices.Contains(names, first) {
 		near = fmt.Sprintf("did you mean %q? ", other)
 	}
 	hint := fmt.Sprintf("%s%q lists the commands", near, strings.TrimSuffix(c.Command.HelpName, " help")+" --help")
