@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"math"
@@ -89,6 +91,7 @@ func TestEachEventMovesExactlyTheDocumentedSeries(t *testing.T) {
 	admin := harness.FreeAddress(t)
 	m := &metered{Instance: harness.Start(t, harness.Config{Workers: 1, Tables: watched(admin)}), admin: admin}
 	m.crash(t)
+	m.handshakes(t)
 	m.reload(t)
 	m.refusal(t)
 	m.expiry(t)
@@ -118,6 +121,37 @@ func (m *metered) crash(t *testing.T) {
 		"handover_worker_boot_duration_seconds_bucket":          some,
 		"handover_connections":                                  -1,
 		`handover_connections_cut_total{reason="worker_ended"}`: 1,
+	})
+}
+
+func (m *metered) handshakes(t *testing.T) {
+	if got := resumptions(t, m.Instance, tls.VersionTLS13, tls.NewLRUClientSessionCache(1), 2); got != 1 {
+		t.Fatalf("got %d of 2 resumed, want the second", got)
+	}
+	stranger := m.Certs.Trust("http/1.1")
+	stranger.RootCAs = x509.NewCertPool() // nobody is trusted
+	if c, err := harness.Dial("tcp", m.Addr, stranger); err == nil {
+		c.Close()
+		t.Fatal("a client that trusts nobody got through")
+	}
+	plain, err := harness.Dial("tcp", m.Addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	if err := plain.Send("GET", "/", nil); err != nil {
+		t.Fatal(err)
+	}
+	m.moves(t, "handshakes", map[string]float64{
+		`handover_tls_handshakes_total{resumed="no",version="1.3"}`:          1,
+		`handover_tls_handshakes_total{resumed="yes",version="1.3"}`:         1,
+		`handover_tls_handshake_errors_total{reason="certificate_rejected"}`: 1,
+		`handover_tls_handshake_errors_total{reason="protocol"}`:             1,
+		"handover_requests_total":                                            2,
+		`handover_responses_total{class="2xx"}`:                              2,
+		"handover_request_duration_seconds_count":                            2,
+		"handover_request_duration_seconds_sum":                              some,
+		"handover_request_duration_seconds_bucket":                           some,
 	})
 }
 
