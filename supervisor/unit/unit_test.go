@@ -137,6 +137,30 @@ func TestEveryFolderThatIsWrittenToIsWritableAndNoOther(t *testing.T) {
 	expect(t, text, "ReadWritePaths", "-/run/handover")
 }
 
+func TestEveryServiceOfRootsManagerIsShutInWhateverItsRights(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(c *config.Config){
+		"a user": func(c *config.Config) { c.User = "www-data" },
+		"keys of root": func(c *config.Config) {
+			c.Certificate = []config.Certificate{{CertFile: "/srv/a.crt", KeyFile: "/srv/a.key"}}
+		},
+		"of the moment": func(*config.Config) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := Text(site(change), place)
+			for key, want := range map[string]string{
+				"NoNewPrivileges": "yes", "ProtectSystem": "strict", "PrivateTmp": "yes", "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+			} {
+				expect(t, text, key, want)
+			}
+			if got := values(text, "SystemCallFilter"); len(got) < 2 || got[0] != "@system-service" || got[1] != "~@privileged @resources" {
+				t.Errorf("SystemCallFilter: got %q, want @system-service less @privileged and @resources first", got)
+			}
+		})
+	}
+}
+
 func TestHomesAndTemporaryFoldersAreShutUnlessTheConfigNamesThem(t *testing.T) {
 	t.Parallel()
 	plain := Text(site(func(*config.Config) {}), place)
