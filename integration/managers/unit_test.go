@@ -216,6 +216,7 @@ func (s *site) confined(p printed) {
 	if master["CapEff"] != p.master || master["NoNewPrivs"] != "1" || master["Seccomp"] != "2" {
 		t.Errorf("the master is %v, want the rights %s, no new ones, and a filter", master, p.master)
 	}
+	s.shutIn(status.Master.Pid)
 	uid := strings.Fields(master["Uid"])[0]
 	if p.user != "" {
 		uid = strings.TrimSpace(s.m.Must("id", "-u", p.user))
@@ -235,6 +236,18 @@ func (s *site) confined(p printed) {
 		}
 	}
 	s.written(p)
+}
+
+// shutIn requires that a process finds what the system is made of read-only, and a
+// /tmp of its own.
+func (s *site) shutIn(pid int) {
+	s.t.Helper()
+	mounts := s.m.Must("cat", fmt.Sprintf("/proc/%d/mountinfo", pid))
+	for what, want := range map[string]string{"/ read-only": ` / / ro,`, "a /tmp of its own": `/systemd-private-\S+ /tmp `} {
+		if !regexp.MustCompile(want).MatchString(mounts) {
+			s.t.Errorf("mounts of process %d: want %s\n%s", pid, what, mounts)
+		}
+	}
 }
 
 // written looks for the files that the config asks for.
