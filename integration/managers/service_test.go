@@ -124,6 +124,17 @@ func (s *service) says(words ...string) {
 	})
 }
 
+// explains requires words in the unit's journal.
+func (s *service) explains(words ...string) {
+	s.t.Helper()
+	journal := s.m.Journal(s.name)
+	for _, w := range words {
+		if !strings.Contains(journal, w) {
+			s.t.Errorf("journal without %q:\n%s", w, journal)
+		}
+	}
+}
+
 // steady returns the unit's main process, and requires that it has not changed
 // when it is called.
 func (s *service) steady() func() {
