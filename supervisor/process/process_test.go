@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -45,6 +46,9 @@ func child(order string) {
 				_, _ = io.WriteString(answer, strings.Join(strings.Fields(line), " "))
 			}
 		}
+		os.Exit(0)
+	case "slack": // of the thread that it happens to run on
+		_, _ = fmt.Fprint(wire.Take("answer"), timerSlack())
 		os.Exit(0)
 	case "complain":
 		_, _ = io.WriteString(os.Stdout, "this is standard output, ")
@@ -383,5 +387,46 @@ func TestOnlyTheChildLosesItsPrivileges(t *testing.T) {
 		if got := confess(false); got != "NoNewPrivs: 0" {
 			t.Errorf("another child afterwards: got %q, want 0", got)
 		}
+	}
+}
+
+func timerSlack() time.Duration {
+	n, _ := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	return time.Duration(n)
+}
+
+func TestChildrenAreWokenLessExactlyThanThisProcess(t *testing.T) {
+	t.Parallel()
+	if now := timerSlack(); now != defaultSlack {
+		t.Skipf("SKIPPED: this process itself was started with a timer slack of %v, not the kernel's %v", now, defaultSlack)
+	}
+	for range 4 {
+		r, w := pipe(t)
+		p := start(t, "slack", Spec{Files: []Named{{"answer", w}}})
+		_ = w.Close()
+		if got := readAll(t, r); got != Slack.String() {
+			t.Errorf("got %s, want %v", got, Slack)
+		}
+		if _, err := p.Wait(); err != nil {
+			t.Error(err)
+		}
+		if now := timerSlack(); now != defaultSlack {
+			t.Errorf("afterwards: this process has %v, want %v", now, defaultSlack)
+		}
+	}
+}
+
+func TestAnotherTimerSlackThanTheKernelsIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	const chosen = 70 * time.Microsecond
+	got := make(chan time.Duration)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(chosen), 0, 0, 0)
+		relax()
+		got <- timerSlack()
+	}()
+	if got := <-got; got != chosen {
+		t.Errorf("got %v, want %v", got, chosen)
 	}
 }
