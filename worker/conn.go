@@ -19,8 +19,9 @@ import (
 type conn struct {
 	net.Conn
 	roster *roster
-	client bool       // and not a probe
-	probe  wire.Probe // how one is to be served; not changed after its start
+	client bool          // and not a probe
+	began  time.Duration // since roster.began
+	probe  wire.Probe    // how one is to be served; not changed after its start
 	closed atomic.Bool
 	phase  atomic.Int32
 	since  atomic.Int64 // of waiting alone: when it began, since roster.began

@@ -3,6 +3,7 @@ package worker
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -14,8 +15,12 @@ import (
 // worker gets many that stay, and another none. So a worker that has more than
 // others leaves the next one to them for a moment. All listen on the same socket: a
 // client that none of them takes is not lost, and waits for no longer than that.
+//
+// Where clients go as soon as they are answered nothing is to be shared out, and
+// leaving them to others costs more than it gives: see haste.
 const (
-	lead  = 2                      // clients more than another worker has
+	lead  = 2                      // clients more than another worker has, at least
+	share = 8                      // and this part of the own ones
 	leave = time.Millisecond       // for that one to take the next
 	mute  = int64(3 * time.Second) // without a heartbeat a worker does not count
 )
@@ -48,7 +53,7 @@ func (c crowd) leads() bool {
 		if beat == 0 {
 			return false // slots are filled from the first one on
 		}
-		if other.Accepting.Load() == able && now-beat < mute && other.Connections.Load()+lead <= mine {
+		if other.Accepting.Load() == able && now-beat < mute && other.Connections.Load()+max(lead, mine/share) <= mine {
 			return true
 		}
 	}
@@ -59,7 +64,7 @@ func (c crowd) leads() bool {
 // when one waits that the others have left. It waits for clients without accepting
 // any; on an error it is the turn of Accept, which meets it too.
 func (l *clients) yield() {
-	for l.crowd.leads() {
+	for !l.roster.haste.prevails() && l.crowd.leads() {
 		if l.queue == nil || !l.queue.wait() {
 			return
 		}
@@ -73,6 +78,28 @@ func (l *clients) yield() {
 		}
 	}
 }
+
+// haste tells whether clients of late have gone as soon as they were answered. It is
+// counted roughly: of two that end at one moment one may be lost.
+type haste struct{ n atomic.Int32 }
+
+const (
+	brief   = 20 * time.Millisecond // as long as they were connected
+	hasty   = 32                    // so many of them
+	hastier = 2 * hasty             // more are not counted
+	sojourn = 8                     // as many as one that stayed longer makes up for
+)
+
+func (h *haste) note(connected time.Duration) {
+	switch n := h.n.Load(); {
+	case connected > brief:
+		h.n.Store(max(0, n-sojourn))
+	case n < hastier:
+		h.n.Store(n + 1)
+	}
+}
+
+func (h *haste) prevails() bool { return h.n.Load() >= hasty }
 
 // queue is a listening socket seen as a file: whether a client waits in it.
 type queue struct{ raw syscall.RawConn }

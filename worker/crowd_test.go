@@ -30,6 +30,8 @@ func TestAWorkerLeavesAClientToThoseWhoHaveFewer(t *testing.T) {
 		"the other is lost or hangs":   {false, []slot{{0, now - 4*int64(time.Second), 1}, at(5)}},
 		"the other has no descriptors": {false, []slot{{0, now, unable}, at(5)}},
 		"the other is late":            {true, []slot{{0, now - int64(time.Second), 1}, at(5)}},
+		"an eighth more than many":     {true, []slot{at(79), at(90)}},
+		"less than that more":          {false, []slot{at(80), at(90)}},
 		"a slot that nobody has":       {false, []slot{at(5), at(5), {}, at(0)}},
 	} {
 		counters, memory, err := wire.CreateCounters(1)
@@ -47,6 +49,51 @@ func TestAWorkerLeavesAClientToThoseWhoHaveFewer(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 		_ = counters.Close()
+	}
+}
+
+func TestClientsThatDoNotStayAreLeftToNobody(t *testing.T) {
+	t.Parallel()
+	var h haste
+	for range hasty - 1 {
+		h.note(brief)
+	}
+	if h.prevails() {
+		t.Errorf("after %d brief ones: got haste, want none yet", hasty-1)
+	}
+	for range 1000 {
+		h.note(brief)
+	}
+	if !h.prevails() {
+		t.Error("after a thousand more: got no haste, want it")
+	}
+	h.note(brief + 1)
+	if !h.prevails() {
+		t.Error("after one that stayed: got no haste, want it still")
+	}
+	for range hastier / sojourn / 2 {
+		h.note(time.Minute)
+	}
+	if h.prevails() {
+		t.Errorf("after %d that stayed: got haste, want none", 1+hastier/sojourn/2)
+	}
+}
+
+func TestAWorkerNotesHowLongItsClientsStay(t *testing.T) {
+	t.Parallel()
+	r := newRoster(&wire.Slot{}, nil, wire.Limits{})
+	visit := func(stays time.Duration) {
+		near, far := net.Pipe()
+		_ = far.Close()
+		c := r.add(near, true)
+		c.began -= stays
+		check(t, c.Close())
+	}
+	for r.haste.n.Load() < hastier { // one that this machine held up counts as staying
+		visit(0)
+	}
+	if visit(brief + 1); r.haste.n.Load() != hastier-sojourn {
+		t.Errorf("after one that stayed: got %d, want %d", r.haste.n.Load(), hastier-sojourn)
 	}
 }
 

@@ -20,6 +20,7 @@ type roster struct {
 	clients *tally
 	freed   chan struct{} // holds a token when a client may have gone
 	turns   chan struct{} // holds a token for each handshake that is being computed
+	haste   haste
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -62,7 +63,7 @@ func (r *roster) now() time.Duration { return time.Since(r.began) }
 
 // add puts a connection on the roster until it is closed.
 func (r *roster) add(raw net.Conn, client bool) *conn {
-	c := &conn{Conn: raw, roster: r, client: client}
+	c := &conn{Conn: raw, roster: r, client: client, began: r.now()}
 	c.await()
 	r.mu.Lock()
 	r.conns[c] = struct{}{}
@@ -80,6 +81,7 @@ func (r *roster) remove(c *conn) {
 	r.mu.Unlock()
 	if c.client {
 		r.slot.Connections.Add(-1)
+		r.haste.note(r.now() - c.began)
 		r.clients.end()
 		r.tellFreed()
 	}
