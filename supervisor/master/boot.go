@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"time"
 
 	"example.com/handover/supervisor/cert"
 	"example.com/handover/supervisor/config"
 	"example.com/handover/supervisor/handover"
 	"example.com/handover/supervisor/pool"
+	"example.com/handover/supervisor/process"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
 )
@@ -87,7 +87,7 @@ func (m *master) boot() error {
 func (m *master) wanted() int {
 	want := m.config.Workers
 	if want == 0 {
-		want = runtime.GOMAXPROCS(0)
+		want = process.Processors()
 	}
 	if !m.past.Scaled || m.past.WantConfig != m.config.Workers {
 		m.past.Want, m.past.WantConfig, m.past.Scaled = want, m.config.Workers, false

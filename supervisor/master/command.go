@@ -2,7 +2,6 @@ package master
 
 import (
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -51,7 +50,7 @@ func workerEnvironment(own []string, c *config.Config, workers int, memory int64
 // what was added: a program that it starts must not take that for its own.
 func withShares(env []string, workers int, memory int64) []string {
 	given := len(env)
-	env = process.OrElse(env, "GOMAXPROCS", strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/max(1, workers))))
+	env = process.OrElse(env, "GOMAXPROCS", strconv.Itoa(max(1, process.Processors()/max(1, workers))))
 	if memory > 0 {
 		env = process.OrElse(env, "GOMEMLIMIT", strconv.FormatInt(memory, 10))
 	}

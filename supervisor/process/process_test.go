@@ -47,6 +47,18 @@ func child(order string) {
 			}
 		}
 		os.Exit(0)
+	case "spread": // on how many processors it runs
+		answer := wire.Take("answer")
+		say := func() { _, _ = fmt.Fprint(answer, runtime.GOMAXPROCS(0), " ") }
+		say()
+		first, second := Spread(), Spread()
+		say()
+		first()
+		say()
+		second()
+		say()
+		_, _ = fmt.Fprint(answer, "of ", Processors())
+		os.Exit(0)
 	case "slack": // of the thread that it happens to run on
 		_, _ = fmt.Fprint(wire.Take("answer"), timerSlack())
 		os.Exit(0)
@@ -69,7 +81,9 @@ func start(t *testing.T, order string, s Spec) *Process {
 	}
 	s.Path, s.Args = self, []string{self}
 	s.Env = append(s.Env, asChild+"="+order, "GORACE=atexit_sleep_ms=0")
-	s.Role = "worker"
+	if s.Role == "" {
+		s.Role = wire.RoleWorker
+	}
 	p, err := Start(s)
 	if err != nil {
 		t.Fatal(err)
@@ -428,5 +442,20 @@ func TestAnotherTimerSlackThanTheKernelsIsLeftAlone(t *testing.T) {
 	}()
 	if got := <-got; got != chosen {
 		t.Errorf("got %v, want %v", got, chosen)
+	}
+}
+
+func TestAMasterHasOneProcessorButForWhatIsSpread(t *testing.T) {
+	t.Parallel()
+	for role, want := range map[string]string{wire.RoleMaster: "1 3 3 1 of 3", wire.RoleWorker: "3 3 3 3 of 3"} {
+		r, w := pipe(t)
+		p := start(t, "spread", Spec{Files: []Named{{"answer", w}}, Role: role, Env: []string{"GOMAXPROCS=3"}})
+		_ = w.Close()
+		if got := readAll(t, r); got != want {
+			t.Errorf("%s: got %q, want %q", role, got, want)
+		}
+		if _, err := p.Wait(); err != nil {
+			t.Error(err)
+		}
 	}
 }
