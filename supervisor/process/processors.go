@@ -8,9 +8,9 @@ import (
 )
 
 // A master works for some milliseconds an hour, and mostly one thing after the other.
-// On one processor it is smaller by half a megabyte, and its start costs a tenth less
-// CPU, which clients have at that moment. So it has one, but for what is worth
-// more.
+// On one processor its start costs a tenth less CPU, which clients have at that moment.
+// So it has one, but for what is worth more. The others are given back before it has
+// done anything: later that would cost memory of the runtime's own.
 var processors = struct {
 	all int // that Go found for this process at its start, or was told to use
 	one bool
