@@ -40,6 +40,25 @@ func bounded[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	return await(ctx, attempt(f))
 }
 
+// again is f where the same, over the same bytes, has come to an end before: that
+// needs no goroutine which can be left behind.
+func again[T any](f func() (T, error)) (value T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f()
+}
+
+// once is bounded or, for what is known, again.
+func once[T any](ctx context.Context, known *proven, f func() (T, error)) (T, error) {
+	if known != nil {
+		return again(f)
+	}
+	return bounded(ctx, f)
+}
+
 // await waits for an attempt, until ctx ends.
 func await[T any](ctx context.Context, done <-chan outcome[T]) (T, error) {
 	select {

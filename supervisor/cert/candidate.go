@@ -94,7 +94,7 @@ func (c *candidate) parse(ctx context.Context, chain [][]byte, shared *share) {
 		links[i] = shared.link(chain[i])
 		chain[i] = links[i].der
 	}
-	r, err := bounded(ctx, func() (result, error) {
+	r, err := once(ctx, c.known, func() (result, error) {
 		defer runtime.KeepAlive(c) // see proven
 		r := result{make([]*x509.Certificate, len(chain)), make([]error, len(chain))}
 		for i, der := range chain {
