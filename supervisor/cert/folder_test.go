@@ -202,6 +202,28 @@ func TestManyPairsAreTakenInOrderAndTheirFindingsAreBounded(t *testing.T) {
 	}
 }
 
+func TestInfosOfThousandsOfPairsAreCounted(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	const n = 300
+	dir := filepath.Join(t.TempDir(), "live") // so that each file leads through a link
+	if err := os.Symlink(folderOf(t, a, n), dir); err != nil {
+		t.Fatal(err)
+	}
+	r := Request{Sources: []config.Certificate{{Dir: dir}}}
+	for range 2 { // the second time with pairs that are known
+		b, checks, err := Take(t.Context(), r)
+		r.Known = b
+		if err != nil || len(checks) != mostFindings+1 {
+			t.Fatalf("error %v, %d findings; want %d", err, len(checks), mostFindings+1)
+		}
+		last := checks[mostFindings]
+		if last.Name != "file.symlink" || !strings.HasPrefix(last.Message, "400 more findings are not listed") {
+			t.Errorf("last %+v, want 400 more of two for each pair", last)
+		}
+	}
+}
+
 func TestOfTooManyFindingsTheWorstAreListed(t *testing.T) {
 	t.Parallel()
 	var checks []status.Check
@@ -209,7 +231,7 @@ func TestOfTooManyFindingsTheWorstAreListed(t *testing.T) {
 		checks = append(checks, status.Check{Name: "change.none", Severity: info, Certificate: fmt.Sprint(i)})
 	}
 	checks[450].Severity, checks[460].Severity = warn, refuse
-	got := limited(checks)
+	got := (&verdict{checks: checks}).limited()
 	if len(got) != mostFindings+1 || got[0].Severity != refuse || got[1].Severity != warn || got[2].Certificate != "0" {
 		t.Errorf("%d findings, first %+v; want the refusal first", len(got), got[:3])
 	}

@@ -13,6 +13,7 @@ import (
 // verdict is what the checks say of one candidate.
 type verdict struct {
 	checks  []status.Check
+	hushed  int  // infos that were found besides
 	refused bool // at least one finding refuses
 	torn    bool // a writer at work explains a finding
 	final   bool // something refuses that a writer does not explain

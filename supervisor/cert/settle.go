@@ -46,7 +46,8 @@ type pair struct {
 type round struct {
 	folders *folders
 	share   *share
-	stuck   atomic.Bool // a judgement came to no end: the next would not either
+	infos   atomic.Int64 // that were found, those of settled pairs included
+	stuck   atomic.Bool  // a judgement came to no end: the next would not either
 }
 
 // settle looks at every pair until each is settled, one is refused for good, or
@@ -109,6 +110,11 @@ func (t *taker) look(ctx context.Context, pairs []*pair, shared *share) {
 	}
 	r := &round{folders: newFolders(), share: shared}
 	defer r.folders.close()
+	for _, p := range pairs {
+		if p.settled {
+			r.infos.Add(int64(p.verdict.infos()))
+		}
+	}
 	each(len(pairs), func(i int) {
 		p := pairs[i]
 		if p.settled || r.stuck.Load() || ctx.Err() != nil {
@@ -152,7 +158,9 @@ func (t *taker) lookPair(ctx context.Context, r *round, p *pair, i, n int) {
 	c.now, c.minimum = now, t.TLS.Version()
 	c.tls, c.worker, c.roots = t.TLS, t.Worker, &t.roots
 	c.served = t.served.replacedBy(c, i, n)
-	p.judged(c, judge(ctx, c, moves(t.TLS), t.Allow), now)
+	v := judge(ctx, c, moves(t.TLS), t.Allow)
+	v.hush(&r.infos)
+	p.judged(c, v, now)
 }
 
 // candidate makes what is to be judged of one source.

@@ -76,6 +76,7 @@ func (t *taker) take(ctx context.Context) (*Bundle, []status.Check, error) {
 	v := verdict{checks: []status.Check{}}
 	for _, p := range pairs {
 		v.checks = append(v.checks, p.verdict.checks...)
+		v.hushed += p.verdict.hushed
 		v.refused = v.refused || p.verdict.refused
 		switch {
 		case p.accepted == nil:
@@ -93,10 +94,10 @@ func (t *taker) take(ctx context.Context) (*Bundle, []status.Check, error) {
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, limited(v.checks), fmt.Errorf("take certificates: %w", err)
+		return nil, v.limited(), fmt.Errorf("take certificates: %w", err)
 	}
 	all := t.choose(list, &v)
-	v.checks = limited(v.checks)
+	v.checks = v.limited()
 	if v.refused {
 		return nil, v.checks, &Refusal{Checks: v.checks}
 	}
