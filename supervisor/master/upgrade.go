@@ -318,9 +318,9 @@ func endPipes() {
 		return
 	}
 	for _, entry := range entries {
-		link, err := os.Readlink("/proc/self/fd/" + entry.Name())
-		fd, atoiErr := strconv.Atoi(entry.Name())
-		if err == nil && atoiErr == nil && fd >= wire.FirstDescriptor && strings.HasPrefix(link, "pipe:") {
+		var st unix.Stat_t
+		fd, err := strconv.Atoi(entry.Name())
+		if err == nil && fd >= wire.FirstDescriptor && unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
 			_ = unix.Close(fd)
 		}
 	}
