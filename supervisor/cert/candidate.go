@@ -36,6 +36,8 @@ type candidate struct {
 
 	tracing sync.Once
 	traced  descent // by tracing: see descent
+	showing sync.Once
+	unshown []problem // by showing: see shown
 
 	certBlocks, keyBlocks blocks
 	chain                 [][]byte            // DER, leaf first
