@@ -17,7 +17,7 @@ func TestWhatHasEndedPassesThroughStatesAsItWas(t *testing.T) {
 		m.remember(r)
 	}
 	for range 3 { // from master to master
-		b, err := json.Marshal(state{Version: wire.Version, Ended: m.ended})
+		b, err := state{Version: wire.Version, Ended: m.ended, Descriptors: []string{"a"}}.text()
 		if err != nil {
 			t.Fatal(err)
 		}

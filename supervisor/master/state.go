@@ -116,12 +116,35 @@ func (m *master) snapshot() state {
 
 // encode seals the state.
 func (s state) encode() ([]byte, *os.File, error) {
-	b, err := json.Marshal(s)
+	b, err := s.text()
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode state: %v", err)
 	}
 	f, err := wire.Seal(nameState, b)
 	return b, f, err
+}
+
+// text is the state in JSON. What has ended is most of it, and stands there as the
+// text that it is already: encoding/json would go through it each time.
+func (s state) text() ([]byte, error) {
+	all := s.Ended
+	s.Ended = nil
+	b, err := json.Marshal(s)
+	if err != nil || len(all) == 0 {
+		return b, err
+	}
+	b = append(b[:len(b)-1], `,"ended":[`...)
+	for i, e := range all {
+		text, err := e.MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, text...)
+	}
+	return append(b, "]}"...), nil
 }
 
 // keep has the anchor store the present state. Only the current master does.
