@@ -21,8 +21,10 @@ type framedConn struct {
 	leaving atomic.Bool // say farewell at the next place for it
 	told    func()      // called once it was said; may be nil
 
-	mu     sync.Mutex // one write at a time
-	frames follower
+	mu       sync.Mutex // one write at a time
+	frames   follower
+	patience time.Duration // how long the client may take nothing of what it is sent
+	until    time.Time     // when that ends, as the connection beneath has it
 
 	// Of the goroutine that reads.
 	beneath *conn
@@ -60,16 +62,29 @@ func (c *framedConn) Write(b []byte) (int, error) {
 	defer c.mu.Unlock()
 	if !c.leaving.Load() {
 		c.frames.follow(b)
-		return c.Conn.Write(b)
+		return c.send(b)
 	}
 	before := c.frames.goneBye
-	if _, err := c.Conn.Write(c.frames.splice(b)); err != nil {
+	if _, err := c.send(c.frames.splice(b)); err != nil {
 		return 0, err // of TLS: final, so how far it came does not matter
 	}
 	if c.frames.goneBye && !before && c.told != nil {
 		c.told()
 	}
 	return len(b), nil
+}
+
+// send writes with a deadline. It is put off only now and then, so that a client has
+// a sixteenth less time at worst: x/net/http2 would set it before each write, and take
+// it back after.
+func (c *framedConn) send(b []byte) (int, error) {
+	if now := time.Now(); c.until.Sub(now) < c.patience-c.patience/16 {
+		c.until = now.Add(c.patience)
+		if err := c.Conn.SetWriteDeadline(c.until); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Write(b)
 }
 
 // leave says farewell: at once on an idle connection, otherwise with the write
@@ -95,13 +110,12 @@ func (s *server) configureHTTP2() error {
 	h2 := &http2.Server{
 		MaxConcurrentStreams: streamsEach,
 		MaxReadFrameSize:     frameSize,
-		WriteByteTimeout:     writeTimeout,
 	}
 	if err := http2.ConfigureServer(s.streams, h2); err != nil {
 		return err
 	}
 	serve := func(hs *http.Server, c *tls.Conn, h http.Handler) {
-		framed := &framedConn{Conn: c, beneath: inner(c), preface: len(http2.ClientPreface)}
+		framed := &framedConn{Conn: c, beneath: inner(c), preface: len(http2.ClientPreface), patience: writeTimeout}
 		// First be found by announce, then look: one of the two sees the other.
 		framed.beneath.framed.Store(framed)
 		h2 := h2

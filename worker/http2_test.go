@@ -289,3 +289,65 @@ func TestAnHTTP2BodyMayArriveByteByByte(t *testing.T) {
 }
 
 const flagEndStream = 0x1
+
+// framedPair is an HTTP/2 connection as a worker has it, and its client.
+func framedPair(t *testing.T, patience time.Duration) (*framedConn, *tls.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer func() { _ = l.Close() }()
+	near, err := net.Dial("tcp", l.Addr().String())
+	check(t, err)
+	t.Cleanup(func() { _ = near.Close() })
+	far, err := l.Accept()
+	check(t, err)
+	t.Cleanup(func() { _ = far.Close() })
+	pair, err := parse(newPair(t, "localhost"))
+	check(t, err)
+	server := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{*pair}})
+	client := tls.Client(near, clientConfig())
+	shaken := make(chan error, 1)
+	go func() { shaken <- server.Handshake() }()
+	check(t, client.Handshake())
+	check(t, <-shaken)
+	return &framedConn{Conn: server, patience: patience}, client
+}
+
+func TestAnHTTP2ClientThatTakesNothingIsGivenUp(t *testing.T) {
+	t.Parallel()
+	c, _ := framedPair(t, 50*time.Millisecond)
+	for {
+		if _, err := c.Write(make([]byte, 1<<20)); err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("got %v, want a deadline that was exceeded", err)
+			}
+			return
+		}
+	}
+}
+
+func TestAnHTTP2ConnectionThatWasQuietForLongIsWrittenTo(t *testing.T) {
+	t.Parallel()
+	c, client := framedPair(t, time.Minute)
+	settings := []byte{0, 0, 0, frameSettings, 0, 0, 0, 0, 0}
+	_, err := c.Write(settings)
+	check(t, err)
+	soon := c.until
+	for name, speak := range map[string]func(){
+		"an answer":  func() { _, err = c.Write(settings) },
+		"a farewell": c.leave,
+	} {
+		c.until = time.Now().Add(-time.Hour) // the last word was so long ago
+		check(t, c.Conn.SetWriteDeadline(c.until))
+		if speak(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if c.until.Before(soon) {
+			t.Errorf("%s: its time ends %v, want a minute from now", name, c.until)
+		}
+	}
+	got := make([]byte, 2*len(settings)+len(farewell))
+	if _, err := io.ReadFull(client, got); err != nil {
+		t.Errorf("read what was written: %v", err)
+	}
+}
