@@ -2,7 +2,6 @@ package cert
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 
@@ -18,36 +17,49 @@ func (c *candidate) replaced() *status.Certificate {
 	return c.served
 }
 
-// fingerprint is how status shows a certificate: SHA-256 in lower-case hex.
-func fingerprint(leaf *x509.Certificate) string {
-	sum := sha256.Sum256(leaf.Raw)
-	return hex.EncodeToString(sum[:])
+// fingerprint is how status shows a certificate: SHA-256 in lower-case hex. There is
+// a leaf.
+func (c *candidate) fingerprint() string {
+	if c.known != nil {
+		return c.known.Fingerprint
+	}
+	return digestOf(c.leaf().Raw)
 }
 
 // chainDigest is SHA-256 of all certificates in order, in lower-case hex.
-func chainDigest(chain [][]byte) string {
-	h := sha256.New()
-	for _, der := range chain {
-		h.Write(der)
+func (c *candidate) chainDigest() string {
+	if c.known != nil {
+		return c.known.ChainSHA256
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return digestOf(c.chain...)
 }
 
-// keyDigest is SHA-256 of the public key with its type (SubjectPublicKeyInfo),
-// in lower-case hex.
-func keyDigest(leaf *x509.Certificate) string {
-	sum := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
-	return hex.EncodeToString(sum[:])
+// keyDigest is SHA-256 of the leaf's public key with its type (SubjectPublicKeyInfo),
+// in lower-case hex. There is a leaf.
+func (c *candidate) keyDigest() string {
+	if c.known != nil {
+		return c.known.KeySHA256
+	}
+	return digestOf(c.leaf().RawSubjectPublicKeyInfo)
+}
+
+// digestOf is SHA-256 of parts in order, in lower-case hex.
+func digestOf(parts ...[]byte) string {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // sameLeaf says whether the leaf is the one that is served.
 func (c *candidate) sameLeaf() bool {
 	before, leaf := c.replaced(), c.server()
-	return before != nil && leaf != nil && before.Fingerprint == fingerprint(leaf)
+	return before != nil && leaf != nil && before.Fingerprint == c.fingerprint()
 }
 
 func changeNone(c *candidate) []problem {
-	if !c.sameLeaf() || c.served.ChainSHA256 != chainDigest(c.chain) {
+	if !c.sameLeaf() || c.served.ChainSHA256 != c.chainDigest() {
 		return nil
 	}
 	return c.found(fmt.Sprintf("%s is what is served already", c.subject()),
@@ -55,7 +67,7 @@ func changeNone(c *candidate) []problem {
 }
 
 func changeChainOnly(c *candidate) []problem {
-	if !c.sameLeaf() || c.served.ChainSHA256 == "" || c.served.ChainSHA256 == chainDigest(c.chain) {
+	if !c.sameLeaf() || c.served.ChainSHA256 == "" || c.served.ChainSHA256 == c.chainDigest() {
 		return nil
 	}
 	return c.found(fmt.Sprintf("%s has the leaf that is served already, with another chain of %d certificates", c.subject(), len(c.chain)),
@@ -64,7 +76,7 @@ func changeChainOnly(c *candidate) []problem {
 
 func changeKeyReused(c *candidate) []problem {
 	before, leaf := c.replaced(), c.server()
-	if before == nil || leaf == nil || before.KeySHA256 == "" || c.sameLeaf() || before.KeySHA256 != keyDigest(leaf) {
+	if before == nil || leaf == nil || before.KeySHA256 == "" || c.sameLeaf() || before.KeySHA256 != c.keyDigest() {
 		return nil
 	}
 	return c.found(fmt.Sprintf("%s is another certificate for the key that is served already", c.subject()),

@@ -15,7 +15,7 @@ func TestWhatChangesIsSaid(t *testing.T) {
 	leaf := a.leaf(key, nil)
 	der := [][]byte{leaf.Raw, a.intermediate.Raw}
 	same := status.Certificate{
-		Fingerprint: fingerprint(leaf), ChainSHA256: chainDigest(der), KeySHA256: keyDigest(leaf), ChainLength: 2,
+		Fingerprint: digestOf(leaf.Raw), ChainSHA256: digestOf(der...), KeySHA256: digestOf(leaf.RawSubjectPublicKeyInfo), ChainLength: 2,
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, Issuer: distinguished(leaf.Issuer), Names: names(leaf),
 	}
 	change := func(edit func(*status.Certificate)) status.Certificate {
@@ -28,7 +28,7 @@ func TestWhatChangesIsSaid(t *testing.T) {
 	longer.cert = join(pair.cert, certPEM(a.root))
 	text := pair
 	text.cert = join([]byte("a comment\n"), pair.cert)
-	other := chainDigest(der[1:])
+	other := digestOf(der[1:]...)
 	days := func(n time.Duration) func(*status.Certificate) {
 		return func(c *status.Certificate) {
 			c.Fingerprint, c.KeySHA256 = other, other

@@ -5,9 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -53,10 +51,8 @@ func newCertificate(c *candidate, v verdict) Certificate {
 		return d
 	}
 	leaf := c.parsed[0]
-	fingerprint, key, chain := sha256.Sum256(leaf.Raw), sha256.Sum256(leaf.RawSubjectPublicKeyInfo), sha256.New()
 	end := leaf.NotAfter
 	for _, link := range c.parsed {
-		chain.Write(link.Raw)
 		if link.NotAfter.Before(end) {
 			end = link.NotAfter
 		}
@@ -64,15 +60,15 @@ func newCertificate(c *candidate, v verdict) Certificate {
 	return Certificate{
 		Name:          c.name,
 		Names:         names(leaf),
-		Fingerprint:   hex.EncodeToString(fingerprint[:]),
+		Fingerprint:   c.fingerprint(),
 		NotBefore:     leaf.NotBefore,
 		NotAfter:      leaf.NotAfter,
 		ChainNotAfter: end,
 		ChainLength:   len(c.chain),
 		Issuer:        beginning(distinguished(leaf.Issuer)),
 		Serial:        beginning(fmt.Sprintf("%x", leaf.SerialNumber)),
-		ChainSHA256:   hex.EncodeToString(chain.Sum(nil)),
-		KeySHA256:     hex.EncodeToString(key[:]),
+		ChainSHA256:   c.chainDigest(),
+		KeySHA256:     c.keyDigest(),
 		KeyKind:       kindOfKey(leaf.PublicKey),
 		Source:        c.from(),
 		Digest:        c.digest,
@@ -182,6 +178,5 @@ func (b *Bundle) Publish(i int) status.Certificate {
 
 // brief is what the status says of a certificate on disk.
 func brief(leaf *x509.Certificate) *status.OnDisk {
-	sum := sha256.Sum256(leaf.Raw)
-	return &status.OnDisk{Fingerprint: hex.EncodeToString(sum[:]), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}
+	return &status.OnDisk{Fingerprint: digestOf(leaf.Raw), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}
 }
