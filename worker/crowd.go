@@ -14,7 +14,8 @@ import (
 // A client that comes wakes every worker, and the first one has it: by chance one
 // worker gets many that stay, and another none. So a worker that has more than
 // others leaves the next one to them for a moment. All listen on the same socket: a
-// client that none of them takes is not lost, and waits for no longer than that.
+// client that none of them takes is not lost, and waits for no longer than that and
+// the timer slack of a worker.
 //
 // Where clients go as soon as they are answered nothing is to be shared out, and
 // leaving them to others costs more than it gives: see haste.
