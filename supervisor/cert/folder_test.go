@@ -222,6 +222,43 @@ func TestInfosOfThousandsOfPairsAreCounted(t *testing.T) {
 			t.Errorf("last %+v, want 400 more of two for each pair", last)
 		}
 	}
+	kept := 0
+	taker, _ := steps(t, r)
+	for _, p := range taker.settle(t.Context()) {
+		kept += len(p.verdict.checks)
+	}
+	if kept != mostFindings+1 {
+		t.Errorf("%d findings are kept, want no more than is reported: %d", kept, mostFindings+1)
+	}
+}
+
+func TestInfosOfPairsThatAreReadAgainAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	const n, torn = 300, 150 // the first look finds more in those that are torn than is listed
+	folder := folderOf(t, a, n)
+	dir := filepath.Join(t.TempDir(), "live")
+	if err := os.Symlink(folder, dir); err != nil {
+		t.Fatal(err)
+	}
+	whole := make([][]byte, torn)
+	path := func(i int) string { return filepath.Join(folder, fmt.Sprintf("p%05d.key", i)) }
+	for i := range whole {
+		whole[i], _ = os.ReadFile(path(i))
+		write(t, path(i), whole[i][:20])
+	}
+	taker, _ := steps(t, Request{Sources: []config.Certificate{{Dir: dir}}}, func() {
+		for i, key := range whole {
+			write(t, path(i), key)
+		}
+	})
+	_, checks, err := taker.take(t.Context())
+	if err != nil || len(checks) != mostFindings+1 {
+		t.Fatalf("error %v, %d findings; want %d", err, len(checks), mostFindings+1)
+	}
+	if last := checks[mostFindings]; !strings.HasPrefix(last.Message, "400 more findings are not listed") {
+		t.Errorf("last %+v, want 400 more of two for each pair", last)
+	}
 }
 
 func TestOfTooManyFindingsTheWorstAreListed(t *testing.T) {

@@ -46,7 +46,7 @@ type pair struct {
 type round struct {
 	folders *folders
 	share   *share
-	infos   atomic.Int64 // that were found, those of settled pairs included
+	infos   atomic.Int64 // that were found in settled pairs
 	stuck   atomic.Bool  // a judgement came to no end: the next would not either
 }
 
@@ -158,9 +158,10 @@ func (t *taker) lookPair(ctx context.Context, r *round, p *pair, i, n int) {
 	c.now, c.minimum = now, t.TLS.Version()
 	c.tls, c.worker, c.roots = t.TLS, t.Worker, &t.roots
 	c.served = t.served.replacedBy(c, i, n)
-	v := judge(ctx, c, moves(t.TLS), t.Allow)
-	v.hush(&r.infos)
-	p.judged(c, v, now)
+	p.judged(c, judge(ctx, c, moves(t.TLS), t.Allow), now)
+	if p.settled { // else another look decides what is found
+		p.verdict.hush(&r.infos)
+	}
 }
 
 // candidate makes what is to be judged of one source.
