@@ -65,7 +65,7 @@ func (c crowd) leads() bool {
 // when one waits that the others have left. It waits for clients without accepting
 // any; on an error it is the turn of Accept, which meets it too.
 func (l *clients) yield() {
-	for !l.roster.haste.prevails() && l.crowd.leads() {
+	for !l.roster.haste.prevails(l.roster.now()) && l.crowd.leads() {
 		if l.queue == nil || !l.queue.wait() {
 			return
 		}
@@ -80,27 +80,32 @@ func (l *clients) yield() {
 	}
 }
 
-// haste tells whether clients of late have gone as soon as they were answered. It is
-// counted roughly: of two that end at one moment one may be lost.
-type haste struct{ n atomic.Int32 }
+// haste tells whether clients of late have gone as soon as they were answered, and
+// were many: a probe now and then says nothing of those that stay. It is counted
+// roughly: of two that end at one moment one may be lost.
+type haste struct {
+	ends atomic.Int64 // when all that count will count no more, since roster.began
+}
 
 const (
 	brief   = 20 * time.Millisecond // as long as they were connected
-	hasty   = 32                    // so many of them
+	counts  = 8 * time.Millisecond  // so long each makes the count one higher
+	hasty   = 32 * counts           // so many of them
 	hastier = 2 * hasty             // more are not counted
-	sojourn = 8                     // as many as one that stayed longer makes up for
+	sojourn = 8 * counts            // as many as one that stayed longer makes up for
 )
 
-func (h *haste) note(connected time.Duration) {
-	switch n := h.n.Load(); {
-	case connected > brief:
-		h.n.Store(max(0, n-sojourn))
-	case n < hastier:
-		h.n.Store(n + 1)
+func (h *haste) note(now, connected time.Duration) {
+	ends := time.Duration(h.ends.Load())
+	if connected > brief {
+		ends -= sojourn
+	} else {
+		ends = min(max(ends, now)+counts, now+hastier)
 	}
+	h.ends.Store(int64(ends))
 }
 
-func (h *haste) prevails() bool { return h.n.Load() >= hasty }
+func (h *haste) prevails(now time.Duration) bool { return time.Duration(h.ends.Load())-now >= hasty }
 
 // queue is a listening socket seen as a file: whether a client waits in it.
 type queue struct{ raw syscall.RawConn }

@@ -55,46 +55,102 @@ func TestAWorkerLeavesAClientToThoseWhoHaveFewer(t *testing.T) {
 func TestClientsThatDoNotStayAreLeftToNobody(t *testing.T) {
 	t.Parallel()
 	var h haste
-	for range hasty - 1 {
-		h.note(brief)
+	now := time.Hour
+	for range hasty/counts - 1 {
+		h.note(now, brief)
 	}
-	if h.prevails() {
-		t.Errorf("after %d brief ones: got haste, want none yet", hasty-1)
+	if h.prevails(now) {
+		t.Errorf("after %d brief ones: got haste, want none yet", hasty/counts-1)
 	}
 	for range 1000 {
-		h.note(brief)
+		h.note(now, brief)
 	}
-	if !h.prevails() {
+	if !h.prevails(now) {
 		t.Error("after a thousand more: got no haste, want it")
 	}
-	h.note(brief + 1)
-	if !h.prevails() {
+	h.note(now, brief+1)
+	if !h.prevails(now) {
 		t.Error("after one that stayed: got no haste, want it still")
 	}
 	for range hastier / sojourn / 2 {
-		h.note(time.Minute)
+		h.note(now, time.Minute)
 	}
-	if h.prevails() {
+	if h.prevails(now) {
 		t.Errorf("after %d that stayed: got haste, want none", 1+hastier/sojourn/2)
+	}
+}
+
+func TestClientsThatDidNotStayTellNothingOfThoseThatComeLater(t *testing.T) {
+	t.Parallel()
+	var h haste
+	now := time.Hour
+	for range 1000 {
+		h.note(now, brief)
+	}
+	if now += hastier; h.prevails(now) {
+		t.Errorf("%v after a thousand brief ones: got haste, want none", hastier)
+	}
+	for range 1000 { // such as the probes of a balancer
+		if now += counts; h.prevails(now) {
+			t.Fatalf("with a brief one each %v: got haste, want none", counts)
+		}
+		h.note(now, brief)
 	}
 }
 
 func TestAWorkerNotesHowLongItsClientsStay(t *testing.T) {
 	t.Parallel()
 	r := newRoster(&wire.Slot{}, nil, wire.Limits{})
-	visit := func(stays time.Duration) {
+	r.began = r.began.Add(-time.Hour)
+	visit := func(stays time.Duration) (more time.Duration) {
 		near, far := net.Pipe()
 		_ = far.Close()
+		before := time.Duration(r.haste.ends.Load())
 		c := r.add(near, true)
 		c.began -= stays
 		check(t, c.Close())
+		return time.Duration(r.haste.ends.Load()) - before
 	}
-	for r.haste.n.Load() < hastier { // one that this machine held up counts as staying
-		visit(0)
+	more := -sojourn
+	for i := 0; i < 1000 && more < 0; i++ { // one that this machine held up counts as staying
+		more = visit(0)
 	}
-	if visit(brief + 1); r.haste.n.Load() != hastier-sojourn {
-		t.Errorf("after one that stayed: got %d, want %d", r.haste.n.Load(), hastier-sojourn)
+	if more <= 0 {
+		t.Fatalf("after those that did not stay: got %v more, want some", more)
 	}
+	if got := visit(brief + 1); got != -sojourn {
+		t.Errorf("after one that stayed: got %v more, want %v", got, -sojourn)
+	}
+}
+
+func TestAWorkerInHasteDoesNotWaitForItsTurn(t *testing.T) {
+	t.Parallel()
+	counters, memory, err := wire.CreateCounters(1)
+	check(t, err)
+	defer func() { _ = memory.Close(); _ = counters.Close() }()
+	for slot, clients := range []int64{0, 9} {
+		s := counters.Slot(slot + 1)
+		s.Connections.Store(clients)
+		s.Heartbeat.Store(1)
+		s.Accepting.Store(able)
+	}
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer func() { _ = socket.Close() }()
+	over := make(chan struct{})
+	q, err := openQueue(socket, over)
+	check(t, err)
+	l := &clients{boot: &boot{crowd: crowd{counters, 2}}, roster: newRoster(counters.Slot(2), nil, wire.Limits{}), over: over, queue: q}
+	l.roster.haste.ends.Store(int64(time.Hour))
+	turn := make(chan struct{})
+	go func() { l.yield(); close(turn) }()
+	select {
+	case <-turn:
+	case <-time.After(patience):
+		t.Error("got no turn where nobody waits, want it at once")
+	}
+	close(over)
+	<-turn
 }
 
 func TestASocketThatFailsEndsTheWaitForATurnAtTheOthers(t *testing.T) {

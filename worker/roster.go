@@ -81,7 +81,8 @@ func (r *roster) remove(c *conn) {
 	r.mu.Unlock()
 	if c.client {
 		r.slot.Connections.Add(-1)
-		r.haste.note(r.now() - c.began)
+		now := r.now()
+		r.haste.note(now, now-c.began)
 		r.clients.end()
 		r.tellFreed()
 	}
