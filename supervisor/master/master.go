@@ -15,6 +15,7 @@ import (
 	"example.com/handover/supervisor/hook"
 	"example.com/handover/supervisor/notify"
 	"example.com/handover/supervisor/pool"
+	"example.com/handover/supervisor/process"
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/footprint"
 	"example.com/handover/worker/wire"
@@ -103,6 +104,7 @@ type master struct {
 // returns the exit status of the process: 0 after a handover or a stop, 65, 70
 // or 78 where its first generation could not boot.
 func Run(o Options) int {
+	process.Narrow()
 	// What reaches the whole process group is for the anchor; ignored signals
 	// stay ignored in the workers, from their first instruction on.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGTTIN, syscall.SIGTTOU)

@@ -51,6 +51,10 @@ func child(order string) {
 		answer := wire.Take("answer")
 		say := func() { _, _ = fmt.Fprint(answer, runtime.GOMAXPROCS(0), " ") }
 		say()
+		if wire.Role() == wire.RoleMaster {
+			Narrow()
+			say()
+		}
 		first, second := Spread(), Spread()
 		say()
 		first()
@@ -445,9 +449,9 @@ func TestAnotherTimerSlackThanTheKernelsIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestAMasterHasOneProcessorButForWhatIsSpread(t *testing.T) {
+func TestAMasterHasOneProcessorButForWhatIsSpreadAndWhatItsProgramDoesBefore(t *testing.T) {
 	t.Parallel()
-	for role, want := range map[string]string{wire.RoleMaster: "1 3 3 1 of 3", wire.RoleWorker: "3 3 3 3 of 3"} {
+	for role, want := range map[string]string{wire.RoleMaster: "3 1 3 3 1 of 3", wire.RoleWorker: "3 3 3 3 of 3"} {
 		r, w := pipe(t)
 		p := start(t, "spread", Spec{Files: []Named{{"answer", w}}, Role: role, Env: []string{"GOMAXPROCS=3"}})
 		_ = w.Close()
