@@ -135,8 +135,10 @@ func TestACheckThatDoesNotEndRefusesAndEndsTheJudgement(t *testing.T) {
 func TestACheckThatPanicsRefuses(t *testing.T) {
 	t.Parallel()
 	broken := check{name: "name.lost", severity: refuse, look: func(*candidate) []problem { panic("broken") }}
-	if v := judgeBy(t.Context(), []check{broken}, &candidate{}, map[string]string{"name.lost": warn}, nil); !v.refused || !v.final {
-		t.Errorf("got %+v; want a refusal", v)
+	for _, c := range []*candidate{{}, {known: &proven{}}} {
+		if v := judgeBy(t.Context(), []check{broken}, c, map[string]string{"name.lost": warn}, nil); !v.refused || !v.final {
+			t.Errorf("known %v: got %+v; want a refusal", c.known != nil, v)
+		}
 	}
 }
 
