@@ -22,7 +22,7 @@ import (
 const (
 	lead  = 2                      // clients more than another worker has, at least
 	share = 8                      // and this part of the own ones
-	leave = time.Millisecond       // for that one to take the next
+	leave = time.Millisecond       // for that one to take the next; the timer slack may add to it
 	mute  = int64(3 * time.Second) // without a heartbeat a worker does not count
 )
 
