@@ -208,6 +208,7 @@ func TestEveryAnsweredRequestHasOneLineInTheAccessLog(t *testing.T) {
 		load.More(t, 50)
 		hup(t, i, "done")
 	}
+	load.More(t, 50) // some of them of the last generation
 	report := load.Stop()
 	if len(report.Losses) > 0 {
 		t.Errorf("lost %v", report.Losses)
