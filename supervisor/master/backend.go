@@ -228,8 +228,10 @@ func (m *master) rescale() {
 	}
 }
 
-// publish returns the present state as others see it.
+// publish returns the present state as others see it. The pages of the executable that
+// this takes are given back once nobody asks any more.
 func (m *master) publish() *status.Status {
+	m.stirred = time.Now()
 	s := &status.Status{
 		Pid: anchorPid(), Generation: m.generation, State: m.stateName(), Started: m.past.Started, Config: m.config.Path,
 		Master: status.Master{Pid: os.Getpid(), Version: m.options.Version, Go: runtime.Version(), RSS: residentSize(os.Getpid())},

@@ -149,3 +149,13 @@ func (f *flushed) Header() http.Header              { return f.header }
 func (f *flushed) WriteHeader(int)                  {}
 func (f *flushed) Flush()                           {}
 func (f *flushed) SetWriteDeadline(time.Time) error { return nil }
+
+func TestWhoeverAsksHasTheMasterGiveBackMemoryAfterwards(t *testing.T) {
+	t.Parallel()
+	m := benchMaster(t, 1, time.Now().Add(time.Hour))
+	m.stirred = time.Time{} // it has, since something last happened
+	m.publish()
+	if m.stirred.IsZero() {
+		t.Error("got nothing to give back, want it done when nobody asks any more")
+	}
+}

@@ -92,7 +92,7 @@ type master struct {
 	endings
 	saving  saving
 	hooks   *hook.Runner
-	stirred time.Time // when the state last changed; zero: trimmed since
+	stirred time.Time // when the state last changed or was asked for; zero: trimmed since
 	distant bool      // a worker program is of a release too far away
 	retired bool      // the other generations were told to stop accepting
 	quiet   bool      // no workers are wanted until the next reload
