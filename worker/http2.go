@@ -88,8 +88,8 @@ func (c *framedConn) send(b []byte) (int, error) {
 }
 
 // leave says farewell: at once on an idle connection, otherwise with the write
-// that ends the frame. A client that does not read blocks it until the
-// connection is closed.
+// that ends the frame. A client that does not read blocks it, for as long as any
+// other write.
 func (c *framedConn) leave() {
 	c.leaving.Store(true)
 	_, _ = c.Write(nil)
