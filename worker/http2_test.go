@@ -291,14 +291,15 @@ func TestAnHTTP2BodyMayArriveByteByByte(t *testing.T) {
 const flagEndStream = 0x1
 
 // framedPair is an HTTP/2 connection as a worker has it, and its client.
-func framedPair(t *testing.T, patience time.Duration) (*framedConn, *tls.Conn) {
+func framedPair(t *testing.T, limit time.Duration) (*framedConn, *tls.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
 	defer func() { _ = l.Close() }()
 	near, err := net.Dial("tcp", l.Addr().String())
 	check(t, err)
-	t.Cleanup(func() { _ = near.Close() })
+	end := time.AfterFunc(patience, func() { _ = near.Close() }) // of a test that waits in vain
+	t.Cleanup(func() { end.Stop(); _ = near.Close() })
 	far, err := l.Accept()
 	check(t, err)
 	t.Cleanup(func() { _ = far.Close() })
@@ -310,7 +311,7 @@ func framedPair(t *testing.T, patience time.Duration) (*framedConn, *tls.Conn) {
 	go func() { shaken <- server.Handshake() }()
 	check(t, client.Handshake())
 	check(t, <-shaken)
-	return &framedConn{Conn: server, patience: patience}, client
+	return &framedConn{Conn: server, patience: limit}, client
 }
 
 func TestAnHTTP2ClientThatTakesNothingIsGivenUp(t *testing.T) {

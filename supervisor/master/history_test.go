@@ -1,12 +1,25 @@
 package master
 
 import (
-	"encoding/json"
 	"testing"
 
 	"example.com/handover/supervisor/status"
 	"example.com/handover/worker/wire"
 )
+
+// passedOn is what has ended as the next master has it.
+func passedOn(t *testing.T, all []*ended) []*ended {
+	t.Helper()
+	b, err := state{Version: wire.Version, Ended: all, Descriptors: []string{"a"}}.text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := decodeState(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Ended
+}
 
 func TestWhatHasEndedPassesThroughStatesAsItWas(t *testing.T) {
 	t.Parallel()
@@ -17,26 +30,10 @@ func TestWhatHasEndedPassesThroughStatesAsItWas(t *testing.T) {
 		m.remember(r)
 	}
 	for range 3 { // from master to master
-		b, err := state{Version: wire.Version, Ended: m.ended, Descriptors: []string{"a"}}.text()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := decodeState(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.ended = s.Ended
+		m.ended = passedOn(t, m.ended)
 	}
 	m.last().Record.Confirmed = "yes" // after it was read, and before it is written again
-	b, err := json.Marshal(m.ended)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []*ended
-	if err := json.Unmarshal(b, &got); err != nil {
-		t.Fatal(err)
-	}
-	list := recent(got)
+	list := recent(passedOn(t, m.ended))
 	if len(list) != 3 || list[0].ID != "c" || list[0].Confirmed != "yes" || list[2].ID != "a" || list[2].Outcome != status.OutcomeDone {
 		t.Errorf("got %+v, want c, confirmed, then b and a", list)
 	}
@@ -50,15 +47,7 @@ func TestAReloadThatIsConfirmedAfterTheNextHasEndedPassesOnThatItWas(t *testing.
 	m.remember(second)
 	first.Record.Confirmed = "yes"
 	m.rewrite(first)
-	b, err := json.Marshal(m.ended)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []*ended
-	if err := json.Unmarshal(b, &got); err != nil {
-		t.Fatal(err)
-	}
-	if list := recent(got); len(list) != 2 || list[1].Confirmed != "yes" {
+	if list := recent(passedOn(t, m.ended)); len(list) != 2 || list[1].Confirmed != "yes" {
 		t.Errorf("got %+v, want the older one confirmed", list)
 	}
 }

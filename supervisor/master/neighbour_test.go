@@ -2,7 +2,6 @@ package master
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -153,7 +152,7 @@ func FuzzDecodeState(f *testing.F) {
 		if wire.Judge("state", s.Version, "") != nil {
 			t.Errorf("accepted version %d", s.Version)
 		}
-		text, err := json.Marshal(s)
+		text, err := s.text()
 		if err != nil {
 			t.Fatalf("encode again: %v", err)
 		}
