@@ -12,9 +12,10 @@ import (
 )
 
 // TestBench measures everything that is installed and keeps the results, in their
-// folder and as the table of the README, about twenty minutes on two cores. HANDOVER_BENCH_ONLY and HANDOVER_BENCH_PEERS, regular
-// expressions, select measurements and peers; what such a run found is printed
-// and not kept. HANDOVER_BENCH_RELOADS is over how many reloads losses are counted.
+// folder and as the table of the README, about twenty minutes on two cores.
+// HANDOVER_BENCH_ONLY and HANDOVER_BENCH_PEERS, regular expressions, select
+// measurements and peers; what such a run found is printed and not kept.
+// HANDOVER_BENCH_RELOADS is over how many reloads losses are counted.
 func TestBench(t *testing.T) {
 	if os.Getenv("HANDOVER_BENCH") == "" {
 		t.Skip("takes twenty minutes and the whole machine; set HANDOVER_BENCH=1")
