@@ -87,13 +87,7 @@ func TestAMasterThatHangsIsReplacedAndHealthzIsAnsweredByTheNext(t *testing.T) {
 	admin := harness.FreeAddress(t)
 	i := harness.Start(t, harness.Config{Workers: 1, Tables: watched(admin)})
 	pid := master(t, i)
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	harness.Until(t, "master stopped", within, func() error {
-		p, found := harness.Find(pid)
-		return harness.Unless(found && p.State == "T", "state %q", p.State)
-	})
+	freeze(t, pid)
 	c, err := harness.Dial("tcp", admin, nil) // the socket does not refuse
 	if err != nil {
 		t.Fatal(err)

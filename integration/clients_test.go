@@ -130,9 +130,7 @@ func TestFourHundredQueuedConnectionsAreAnsweredWhenTheOldGenerationCloses(t *te
 	const count = 400
 	i := harness.Start(t, harness.Config{Workers: 1, Plain: true})
 	old := i.Until(t, "worker", within, harness.Settled).Workers[0].Pid
-	if err := syscall.Kill(old, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, old)
 	conns := make([]*harness.Conn, 0, count)
 	defer func() {
 		for _, c := range conns {

@@ -50,9 +50,7 @@ func TestAWorkerThatIsStoppedWhileItDrainsIsKilled(t *testing.T) {
 	defer c.Close()
 	old := i.Until(t, "worker", within, harness.Serving).Workers[0].Pid
 	renew(t, i)
-	if err := syscall.Kill(old, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, old)
 	harness.Until(t, "stopped worker gone", 2*time.Second+5*time.Second+3*time.Second, func() error {
 		return harness.Unless(!harness.Alive(old), "%d lives", old)
 	})

@@ -1,8 +1,11 @@
 package integration
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -127,4 +130,23 @@ func free(t *testing.T, address string, limit time.Duration) {
 func master(t *testing.T, i *harness.Instance) int {
 	t.Helper()
 	return i.Until(t, "status", within, func(harness.Status) error { return nil }).Master.Pid
+}
+
+// freeze stops a process and returns when it stands still: kill(2) returns before
+// that, and a thread that runs may take a client meanwhile.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	harness.Until(t, "standstill", within, func() error {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, task := range tasks {
+			text, _ := os.ReadFile(task)
+			if _, state, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(state, "T") {
+				return fmt.Errorf("%s: state %.1q", task, state)
+			}
+		}
+		return errors.Join(err, harness.Unless(len(tasks) > 0, "no threads of %d", pid))
+	})
 }
